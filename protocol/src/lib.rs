@@ -1,0 +1,19 @@
+//! What all nodes must agree on. No IO, no clock, no randomness: all of that is an argument.
+//!
+//! Read in this order: [`id`], [`act`], [`state`], [`command`], [`case`]; then how documents are
+//! written and folded, what the rules say, and last how nodes talk ([`log`], [`wire`]).
+
+pub mod act;
+pub mod case;
+pub mod command;
+pub mod control;
+pub mod fields;
+pub mod id;
+pub mod limits;
+pub mod log;
+pub mod refusal;
+pub mod role;
+pub mod state;
+pub mod text;
+pub mod time;
+pub mod wire;

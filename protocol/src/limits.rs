@@ -1,0 +1,44 @@
+//! Every limit of the system on one page; relations between them hold at compile time.
+
+/// A document's soft limit: beyond it the case page warns.
+pub const DOCUMENT_BYTES_SOFT: usize = 256 * 1024;
+/// A document's hard limit: beyond it a change is refused.
+pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+/// One automerge change, uncompressed.
+pub const CHANGE_BYTES_MAX: usize = 48 * 1024;
+/// Operations in one change, counted before automerge sees it.
+pub const CHANGE_OPS_MAX: u64 = 5_000;
+/// Dependencies named by one change.
+pub const CHANGE_DEPS_MAX: u64 = 64;
+/// Changes in one document.
+pub const DOCUMENT_CHANGES_MAX: u64 = 5_000;
+/// One encoded act.
+pub const ACT_BYTES_MAX: usize = 32 * 1024;
+/// Text of one field.
+pub const FIELD_BYTES_MAX: usize = 4 * 1024;
+/// Name of one field.
+pub const FIELD_NAME_BYTES_MAX: usize = 64;
+/// A notice's text.
+pub const NOTICE_BYTES_MAX: usize = 24 * 1024;
+/// Entries and change bytes under one seal.
+pub const BATCH_BYTES_MAX: usize = 64 * 1024;
+/// Entries in one batch.
+pub const BATCH_ENTRIES_MAX: usize = 1_000;
+/// One message, decoded.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Nesting of any CBOR from outside.
+pub const CBOR_DEPTH_MAX: usize = 16;
+/// One control document, signed.
+pub const CONTROL_BYTES_MAX: usize = 900 * 1024;
+/// How far ahead of this node's clock an act may be and still pull the hybrid clock along.
+pub const CLOCK_AHEAD_MS_MAX: i64 = 24 * 3_600 * 1000;
+/// Two acts closer than this, without knowledge of each other, are in doubtful order.
+pub const CLOCK_DOUBT_MS: i64 = 10 * 60 * 1000;
+/// A file taken from the inbox.
+pub const INBOX_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+const _: () = assert!(CHANGE_BYTES_MAX < BATCH_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(CONTROL_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(ACT_BYTES_MAX < CHANGE_BYTES_MAX);
+const _: () = assert!(NOTICE_BYTES_MAX < ACT_BYTES_MAX);

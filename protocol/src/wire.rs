@@ -1,0 +1,162 @@
+//! Messages between nodes. The same over QUIC and, later, TLS/TCP and files.
+
+use crate::{
+    control::ControlKey,
+    id::{ChangeHash, DocId, NodeId, Scope, Writer},
+    log::{Batch, LogHead, LogId, Receipt, Rejection},
+    time::Millis,
+};
+
+/// Protocol version spoken here. A peer with another major version is answered `Upgrade`.
+pub const VERSION: Version = Version { major: 1, minor: 0 };
+
+/// Protocol version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Version {
+    #[n(0)]
+    pub major: u16,
+    #[n(1)]
+    pub minor: u16,
+}
+
+/// One message. Numbers are for ever (`docs/formats/wire.md`).
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum Message {
+    /// Who calls, and what it holds.
+    #[n(1)]
+    Hello(#[n(0)] Hello),
+    /// The answer: what the called node holds, durably.
+    #[n(2)]
+    Welcome(#[n(0)] Welcome),
+    /// Entries of one log up to a seal.
+    #[n(3)]
+    Push(#[n(0)] Batch),
+    /// Custody receipts: the sender's own after fsync, and those it carries for others.
+    #[n(4)]
+    Ack(#[n(0)] Vec<Receipt>),
+    /// Entries not admitted.
+    #[n(5)]
+    Nack(#[n(0)] Vec<Rejection>),
+    /// Digest per scope, when both hold the same logs.
+    #[n(6)]
+    Proof(#[n(0)] Vec<ScopeProof>),
+    /// After a proof that does not match: documents and heads of one scope.
+    #[n(7)]
+    Heads(#[n(0)] ScopeHeads),
+    /// Ask for every entry of these documents again.
+    #[n(8)]
+    Want(#[n(0)] Vec<DocId>),
+    /// Not now; come back after so many milliseconds.
+    #[n(9)]
+    Busy(#[n(0)] u32),
+    /// This log forked: the receiver must begin a new epoch.
+    #[n(10)]
+    Fork(#[n(0)] Fork),
+    /// Another major version is needed.
+    #[n(11)]
+    Upgrade(#[n(0)] Version),
+    /// One signed control document.
+    #[n(12)]
+    Ctrl(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
+}
+
+/// First message of the node that calls.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Hello {
+    #[n(0)]
+    pub version: Version,
+    /// The writer the caller is now: node and epoch.
+    #[n(1)]
+    pub writer: Writer,
+    /// Drawn at start-up: two live sessions of one node with different nonces are a clone.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub boot: [u8; 8],
+    #[n(3)]
+    pub vector: Vec<(LogId, LogHead)>,
+    /// Newest version held of each control document.
+    #[n(4)]
+    pub controls: Vec<(ControlKey, u64)>,
+    #[n(5)]
+    pub time: Millis,
+    /// Product version, for the county's list of nodes.
+    #[n(6)]
+    pub product: String,
+    /// Entries not yet covered by a receipt of the county, and the age of the oldest in seconds.
+    #[n(7)]
+    pub waiting: (u64, u64),
+}
+
+/// First message of the node that is called.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Welcome {
+    #[n(0)]
+    pub version: Version,
+    #[n(1)]
+    pub writer: Writer,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub boot: [u8; 8],
+    /// Durable; only logs of scopes the caller may read.
+    #[n(3)]
+    pub vector: Vec<(LogId, LogHead)>,
+    #[n(4)]
+    pub controls: Vec<(ControlKey, u64)>,
+    #[n(5)]
+    pub time: Millis,
+    /// Receipts for the caller's own writers.
+    #[n(6)]
+    pub receipts: Vec<Receipt>,
+    #[n(7)]
+    pub product: String,
+}
+
+/// Digest of one scope: Σ H8(doc, heads) mod 2⁶⁴ over its documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ScopeProof {
+    #[n(0)]
+    pub scope: Scope,
+    /// Hash of the scope's part of the vector: a proof is only about equal vectors.
+    #[n(1)]
+    pub vector: u64,
+    #[n(2)]
+    pub digest: u64,
+    #[n(3)]
+    pub documents: u64,
+}
+
+/// The plain way of repair.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ScopeHeads {
+    #[n(0)]
+    pub scope: Scope,
+    #[n(1)]
+    pub heads: Vec<(DocId, Vec<ChangeHash>)>,
+    /// More of the same scope follows.
+    #[n(2)]
+    pub more: bool,
+}
+
+/// Two different entries at one position of one log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Fork {
+    #[n(0)]
+    pub log: LogId,
+    /// What the sender holds there.
+    #[n(1)]
+    pub held: LogHead,
+    #[n(2)]
+    pub by: NodeId,
+}
+
+/// The eight bytes a document adds to its scope's digest; sums wrap.
+pub fn digest(doc: DocId, heads: &[ChangeHash]) -> u64 {
+    let mut sorted: Vec<_> = heads.to_vec();
+    sorted.sort_unstable();
+    let mut hasher = blake3::Hasher::new_derive_key("cuntong 2026 scope digest");
+    hasher.update(&doc.0);
+    for head in sorted {
+        hasher.update(&head.0);
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_be_bytes(first)
+}
