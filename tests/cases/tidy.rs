@@ -9,7 +9,9 @@ use std::{
 
 /// The workspace's root.
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the workspace")
 }
 
 /// Every tracked or new file that is not ignored, relative to the root.
@@ -54,29 +56,61 @@ fn crates_depend_on_each_other_only_as_drawn() {
         ("cuntong-protocol", &[][..]),
         ("cuntong-web", &["cuntong-protocol"][..]),
         ("cuntong-provisioning", &["cuntong-protocol"][..]),
-        ("cuntong-node", &["cuntong-protocol", "cuntong-web", "cuntong-provisioning"][..]),
+        (
+            "cuntong-node",
+            &["cuntong-protocol", "cuntong-web", "cuntong-provisioning"][..],
+        ),
         (
             "cuntong-tests",
-            &["cuntong-protocol", "cuntong-web", "cuntong-provisioning", "cuntong-node"][..],
+            &[
+                "cuntong-protocol",
+                "cuntong-web",
+                "cuntong-provisioning",
+                "cuntong-node",
+            ][..],
         ),
     ]);
     let banned: BTreeMap<&str, &[&str]> = BTreeMap::from([
         (
             "cuntong-protocol",
-            &["tokio", "rusqlite", "quinn", "rustls", "getrandom", "rand", "axum"][..],
+            &[
+                "tokio",
+                "rusqlite",
+                "quinn",
+                "rustls",
+                "getrandom",
+                "rand",
+                "axum",
+            ][..],
         ),
-        ("cuntong-web", &["rusqlite", "quinn", "rustls", "automerge"][..]),
-        ("cuntong-provisioning", &["rusqlite", "quinn", "axum", "tokio"][..]),
+        (
+            "cuntong-web",
+            &["rusqlite", "quinn", "rustls", "automerge"][..],
+        ),
+        (
+            "cuntong-provisioning",
+            &["rusqlite", "quinn", "axum", "tokio"][..],
+        ),
     ]);
     let out = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(root())
         .output()
         .expect("cargo tells its metadata");
     let metadata: serde_json::Value =
         serde_json::from_slice(&out.stdout).expect("cargo metadata is JSON");
     let packages = metadata["packages"].as_array().expect("packages");
-    assert_eq!(packages.len(), allowed.len(), "a crate is missing from the drawing");
+    assert_eq!(
+        packages.len(),
+        allowed.len(),
+        "a crate is missing from the drawing"
+    );
     for package in packages {
         let name = package["name"].as_str().expect("name");
         for dependency in package["dependencies"].as_array().expect("dependencies") {
@@ -96,9 +130,19 @@ fn each_outside_power_has_one_home() {
     // What, and the folders or files of production code that may use it.
     let homes: [(&str, &[&str]); 4] = [
         ("quinn::", &["node/src/link"]),
-        ("SystemTime::now", &["node/src/clock.rs", "provisioning/src/clock.rs"]),
+        (
+            "SystemTime::now",
+            &["node/src/clock.rs", "provisioning/src/clock.rs"],
+        ),
         ("Instant::now", &["node/src/clock.rs"]),
-        ("getrandom::", &["node/src/clock.rs", "provisioning/src/entropy.rs", "web/src/sign_in.rs"]),
+        (
+            "getrandom::",
+            &[
+                "node/src/clock.rs",
+                "provisioning/src/entropy.rs",
+                "web/src/sign_in.rs",
+            ],
+        ),
     ];
     for (path, text) in rust_files() {
         let name = path.to_string_lossy();
@@ -115,14 +159,23 @@ fn each_outside_power_has_one_home() {
 
 #[test]
 fn sql_is_written_under_the_store_only() {
-    let words = ["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "CREATE TABLE"];
+    let words = [
+        "SELECT ",
+        "INSERT INTO",
+        "UPDATE ",
+        "DELETE FROM",
+        "CREATE TABLE",
+    ];
     for (path, text) in rust_files() {
         let name = path.to_string_lossy();
         if name.starts_with("node/src/store") || name.starts_with("tests/") {
             continue;
         }
         for word in words {
-            assert!(!production(&text).contains(word), "{name} holds SQL ({word})");
+            assert!(
+                !production(&text).contains(word),
+                "{name} holds SQL ({word})"
+            );
         }
     }
 }
@@ -130,7 +183,10 @@ fn sql_is_written_under_the_store_only() {
 #[test]
 fn no_file_grows_past_five_hundred_lines() {
     for path in files() {
-        let kind = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        let kind = path
+            .extension()
+            .and_then(|e| e.to_str())
+            .unwrap_or_default();
         if !["rs", "html", "js", "css", "sql"].contains(&kind) {
             continue;
         }
@@ -141,7 +197,14 @@ fn no_file_grows_past_five_hundred_lines() {
 
 #[test]
 fn nothing_unfinished_is_left_in_the_tree() {
-    let leftovers = ["TODO", "FIXME", "XXX:", "todo!(", "unimplemented!(", "dbg!("];
+    let leftovers = [
+        "TODO",
+        "FIXME",
+        "XXX:",
+        "todo!(",
+        "unimplemented!(",
+        "dbg!(",
+    ];
     for (path, text) in rust_files() {
         if path.ends_with("tests/cases/tidy.rs") {
             continue;
@@ -157,7 +220,9 @@ fn every_file_of_tests_is_listed() {
     let main = read(Path::new("tests/cases/main.rs"));
     for path in files() {
         let name = path.to_string_lossy();
-        let Some(file) = name.strip_prefix("tests/cases/").and_then(|f| f.strip_suffix(".rs"))
+        let Some(file) = name
+            .strip_prefix("tests/cases/")
+            .and_then(|f| f.strip_suffix(".rs"))
         else {
             continue;
         };
@@ -174,12 +239,18 @@ fn links_between_documents_resolve() {
             continue;
         }
         let text = read(&path);
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let target = link.split('#').next().unwrap_or_default();
             if target.is_empty() || target.contains("://") || target.contains(' ') {
                 continue;
             }
-            let at = root().join(path.parent().unwrap_or(Path::new(""))).join(target);
+            let at = root()
+                .join(path.parent().unwrap_or(Path::new("")))
+                .join(target);
             assert!(at.exists(), "{}: {link} leads nowhere", path.display());
         }
     }
@@ -191,10 +262,15 @@ fn the_manual_explains_every_refusal() {
     let manual = read(Path::new("docs/manual/zh/refusals.md"));
     let codes: BTreeSet<&str> = source
         .split('"')
-        .filter(|s| s.len() == 4 && s.starts_with('R') && s[1..].bytes().all(|b| b.is_ascii_digit()))
+        .filter(|s| {
+            s.len() == 4 && s.starts_with('R') && s[1..].bytes().all(|b| b.is_ascii_digit())
+        })
         .collect();
     assert!(codes.len() > 10, "refusal codes are read from the source");
     for code in codes {
-        assert!(manual.contains(code), "docs/manual/zh/refusals.md has no entry for {code}");
+        assert!(
+            manual.contains(code),
+            "docs/manual/zh/refusals.md has no entry for {code}"
+        );
     }
 }
