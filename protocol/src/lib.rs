@@ -7,6 +7,7 @@ pub mod act;
 pub mod case;
 pub mod command;
 pub mod control;
+pub mod document;
 pub mod fields;
 pub mod id;
 pub mod limits;
