@@ -4,13 +4,18 @@
 //! written and folded, what the rules say, and last how nodes talk ([`log`], [`wire`]).
 
 pub mod act;
+pub mod calendar;
 pub mod case;
 pub mod command;
 pub mod control;
+pub mod document;
 pub mod fields;
+pub mod fold;
 pub mod id;
 pub mod limits;
 pub mod log;
+pub mod notice;
+pub mod policy;
 pub mod refusal;
 pub mod role;
 pub mod state;
