@@ -107,38 +107,6 @@ impl Catalogue {
     }
 }
 
-impl Catalogue {
-    /// The next catalogue, when the registrar's file says `items`: what changed gets the next
-    /// version, what is gone is retired, what came back serves again. No version is ever
-    /// rewritten, because open cases are pinned to it.
-    #[must_use]
-    pub fn revised(&self, items: Vec<Item>) -> Self {
-        let mut all = self.items.clone();
-        for old in &mut all {
-            old.retired |= !items.iter().any(|new| new.code == old.code);
-        }
-        for mut new in items {
-            let newest = all
-                .iter_mut()
-                .filter(|old| old.code == new.code)
-                .max_by_key(|old| old.version);
-            match newest {
-                None => all.push(new),
-                Some(old) => {
-                    (new.version, new.retired) = (old.version, old.retired);
-                    if *old == new {
-                        old.retired = false;
-                    } else {
-                        (new.version, new.retired) = (old.version.saturating_add(1), false);
-                        all.push(new);
-                    }
-                }
-            }
-        }
-        Self { items: all }
-    }
-}
-
 /// Columns a catalogue file must have; others are passed over.
 const COLUMNS: [&str; 17] = [
     "code",
@@ -420,40 +388,6 @@ mod tests {
         assert!(from_csv(&two).unwrap_err().len() > 3);
         let errors = from_csv("code,name\n1,2\n").unwrap_err();
         assert!(errors[0].why.starts_with("缺少列"));
-    }
-
-    #[test]
-    fn publishing_the_same_file_again_changes_nothing() {
-        let catalogue = sample();
-        assert_eq!(catalogue.revised(from_csv(ITEMS_CSV).unwrap()), catalogue);
-        assert_eq!(
-            Catalogue::default().revised(from_csv(ITEMS_CSV).unwrap()),
-            catalogue
-        );
-    }
-
-    #[test]
-    fn a_changed_item_is_a_new_version_and_a_removed_one_is_retired() {
-        let first = sample();
-        let changed = ITEMS_CSV.replace(",30,22,no,", ",30,15,no,");
-        let second = first.revised(from_csv(&changed).unwrap());
-        let code = "990010001000";
-        assert_eq!(second.items.len(), 48);
-        assert_eq!(
-            second.current(code).map(|i| (i.version, i.promised_days)),
-            Some((2, 15))
-        );
-        assert_eq!(second.pinned(code, 1), first.pinned(code, 1));
-
-        let mut without = from_csv(&changed).unwrap();
-        without.remove(0);
-        let third = second.revised(without);
-        assert_eq!(third.current(code), None);
-        assert!(third.pinned(code, 1).is_some() && third.pinned(code, 2).is_some());
-
-        let back = third.revised(from_csv(&changed).unwrap());
-        assert_eq!(back.current(code).map(|i| i.version), Some(2));
-        assert_eq!(back.items.len(), 48);
     }
 
     #[test]

@@ -404,7 +404,10 @@ mod tests {
 
     #[test]
     fn a_county_keeps_its_name_in_every_release() {
-        assert_eq!(county().trust.county().text(), "x-0f58549c483efd3182c0f538d29462b3");
+        assert_eq!(
+            county().trust.county().text(),
+            "x-0f58549c483efd3182c0f538d29462b3"
+        );
         assert_eq!(founding().to_bytes().len(), 418);
     }
 
