@@ -52,8 +52,6 @@ pub const HELLO_WAIT_MS: i64 = 15_000;
 pub const IDLE_WAIT_MS: i64 = 120_000;
 /// Actors besides the writer a change may name.
 pub const CHANGE_ACTORS_MAX: u64 = 64;
-/// Message of a change, bytes.
-pub const CHANGE_MESSAGE_BYTES_MAX: u64 = 256;
 /// Nesting of any CBOR from outside.
 pub const CBOR_DEPTH_MAX: usize = 16;
 /// One control document, signed.
