@@ -24,6 +24,7 @@ fn act(text: &str) -> Act {
         at: Millis(5),
         clock: ClockState::Ok,
         saw: None,
+        site: SiteId(7),
         body: ActBody::Review(Reason { text: text.into() }),
     }
 }
