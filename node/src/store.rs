@@ -27,6 +27,7 @@ pub mod peers;
 pub mod people;
 pub mod refuse;
 pub mod repair;
+pub mod replica;
 pub mod schema;
 pub mod verify;
 
@@ -35,7 +36,8 @@ mod contract;
 #[cfg(test)]
 mod fixture;
 
-pub use admit::Admission;
+
+pub use cuntong_protocol::sync::Admission;
 pub use commit::{Committed, Local};
 pub use custody::{Held, Standing, Waiting};
 pub use db::{Db, Identity, Opening};
@@ -44,6 +46,7 @@ pub use dir::Directory;
 pub use epoch::{FileMarker, Marker, MarkerState, MemoryMarker, Why};
 pub use error::{Result, StoreError};
 pub use handle::Store;
+pub use replica::Linked;
 pub use verify::Report;
 
 /// The named queries, for the test that prepares each.

@@ -249,7 +249,7 @@ impl Db {
              JOIN entry AS e ON e.log = r.log AND e.seq = r.seq AND e.chain = r.chain
              WHERE log.node = ?1",
             [&node.0[..]],
-            |r| Ok((NodeId(r.get(0)?), r.get(1)?, r.get(2)?)),
+            |r| Ok((NodeId(r.get(0)?), r.get(1)?, r.get::<_, i64>(2)?)),
         )?;
         for (holder, log, seq) in lines {
             if counties.contains(&holder) {

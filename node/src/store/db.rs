@@ -179,6 +179,10 @@ impl Db {
     /// What `work` or the disk says.
     pub fn transact<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let outer = self.depth == 0;
+        if !outer {
+            // Outside a transaction a savepoint would begin one of its own.
+            self.still_open()?;
+        }
         self.conn.execute_batch(if outer {
             "BEGIN IMMEDIATE"
         } else {

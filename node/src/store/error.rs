@@ -43,12 +43,18 @@ pub enum StoreError {
     /// The closure given to the writer panicked; its work was rolled back.
     #[error("internal error while writing; nothing was saved")]
     Panicked,
+    /// The commit this work was part of failed.
+    #[error("nothing was saved: {0}")]
+    Lost(String),
     /// The writer has stopped.
     #[error("the store is closed")]
     Closed,
     /// The power cut that a test asked for; see [`super::Db::set_crash_after`].
     #[error("power cut")]
     Crashed,
+    /// How a comparison takes back what it made; never seen outside.
+    #[error("compared")]
+    Compared(Vec<Vec<[u8; 32]>>),
     #[error("database: {0}")]
     Sql(rusqlite::Error),
 }
@@ -68,6 +74,19 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
+    /// The error of a commit, for each of those whose work was in it.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::DiskFull => Self::DiskFull,
+            Self::Crashed => Self::Crashed,
+            Self::Corrupt { file, what } => Self::Corrupt {
+                file: file.clone(),
+                what: what.clone(),
+            },
+            _ => Self::Lost(self.to_string()),
+        }
+    }
+
     /// The same error, naming the file where it knows of one.
     #[must_use]
     pub fn of_file(self, path: &str) -> Self {

@@ -18,7 +18,7 @@ use super::{
 
 /// Rule of entries that depend on a refused one: nothing is wrong with them but that.
 pub const HELD_RULE: &str = "G900";
-const HELD_REASON: &str = "它所依据的前一条记录未被接收";
+pub(super) const HELD_REASON: &str = "它所依据的前一条记录未被接收";
 /// Bodies kept in quarantine.
 const QUARANTINE_BYTES_MAX: i64 = 32 * 1024 * 1024;
 /// Rows kept in quarantine; the oldest go.
