@@ -12,6 +12,7 @@ pub mod fields;
 pub mod id;
 pub mod limits;
 pub mod log;
+pub mod privacy;
 pub mod refusal;
 pub mod role;
 pub mod state;
