@@ -133,14 +133,16 @@ impl Folder {
         )?)
     }
 
-    /// Opens the desk.
-    pub fn open(&self, passphrase: &Passphrase, cost: HashCost) -> Result<County, FolderError> {
-        let trust = self.trust()?;
+    /// Opens the registrar's keys.
+    pub fn keys(&self, passphrase: &Passphrase) -> Result<RegistrarKeys, FolderError> {
         let path = self.path.join("keys/registrar.age");
         let keys = sealed::with_passphrase(&read(&path)?, passphrase)?;
-        let keys: RegistrarKeys =
-            wire::decode(&keys).map_err(|_any| FolderError::Damaged(path))?;
-        Ok(County::open(trust, keys, cost, self.keeper())?)
+        wire::decode(&keys).map_err(|_any| FolderError::Damaged(path))
+    }
+
+    /// Opens the desk with keys that were opened before.
+    pub fn county(&self, keys: RegistrarKeys, cost: HashCost) -> Result<County, FolderError> {
+        Ok(County::open(self.trust()?, keys, cost, self.keeper())?)
     }
 
     /// Notes what was done, for whoever asks later; `what` is one JSON object.
