@@ -191,9 +191,12 @@ pub fn requested_key(csr: &[u8]) -> Result<Vec<u8>, CertificateError> {
         return Err(CertificateError::TooLarge(csr.len()));
     }
     let der = CertificateSigningRequestDer::from(csr);
-    let parsed = CertificateSigningRequestParams::from_der(&der).map_err(|e| match e {
-        rcgen::Error::InvalidCertificationRequestSignature => CertificateError::NoProof,
-        other => CertificateError::Unreadable(other.to_string()),
+    let parsed = CertificateSigningRequestParams::from_der(&der).map_err(|e| {
+        if e == rcgen::Error::InvalidCertificationRequestSignature {
+            CertificateError::NoProof
+        } else {
+            CertificateError::Unreadable(e.to_string())
+        }
     })?;
     if parsed.public_key.algorithm() != &rcgen::PKCS_ED25519 {
         return Err(CertificateError::Unreadable("not an Ed25519 key".into()));

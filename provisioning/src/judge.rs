@@ -230,12 +230,18 @@ fn verify_at(der: &[u8], side: Side, at: UnixTime, trust: &Trust) -> Result<(), 
 }
 
 fn refusal(error: webpki::Error) -> Refused {
-    match error {
-        webpki::Error::UnknownIssuer
-        | webpki::Error::InvalidSignatureForPublicKey
-        | webpki::Error::CaUsedAsEndEntity => Refused::NotIssued,
-        webpki::Error::RequiredEkuNotFoundContext(_) => Refused::WrongUse,
-        _ => Refused::Unreadable,
+    use webpki::Error::{
+        CaUsedAsEndEntity, InvalidSignatureForPublicKey, RequiredEkuNotFoundContext, UnknownIssuer,
+    };
+    if matches!(
+        error,
+        UnknownIssuer | InvalidSignatureForPublicKey | CaUsedAsEndEntity
+    ) {
+        Refused::NotIssued
+    } else if matches!(error, RequiredEkuNotFoundContext(_)) {
+        Refused::WrongUse
+    } else {
+        Refused::Unreadable
     }
 }
 

@@ -78,11 +78,13 @@ pub fn with_passphrase(
     identity.set_max_work_factor(WORK_LOG2_MAX);
     age::decrypt(&identity, sealed)
         .map(Zeroizing::new)
-        .map_err(|e| match e {
-            age::DecryptError::InvalidHeader | age::DecryptError::UnknownFormat => {
+        .map_err(|e| {
+            use age::DecryptError::{InvalidHeader, UnknownFormat};
+            if matches!(e, InvalidHeader | UnknownFormat) {
                 SealError::NotSealed
+            } else {
+                SealError::WrongPassphrase
             }
-            _ => SealError::WrongPassphrase,
         })
 }
 

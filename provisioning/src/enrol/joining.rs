@@ -175,9 +175,12 @@ impl Joining {
         sorted.sort_unstable();
         let mut sorted = sorted.into_iter().map(|(_, _, bytes)| bytes);
         let first = sorted.next().ok_or(JoinError::NotSigned)?;
-        let mut trust = Trust::found(first, self.ticket.county()).map_err(|e| match e {
-            TrustError::OtherCounty => JoinError::OtherCounty,
-            other => JoinError::Untrusted(other),
+        let mut trust = Trust::found(first, self.ticket.county()).map_err(|e| {
+            if e == TrustError::OtherCounty {
+                JoinError::OtherCounty
+            } else {
+                JoinError::Untrusted(e)
+            }
         })?;
         // One by one, so that only today's registrars are believed: a stranger cannot tell the
         // documents of a removed one from forgeries.
