@@ -174,6 +174,24 @@ impl Demo {
     }
 }
 
+impl Demo {
+    /// Pulls the plug of a node (`kill -9`); the demo starts it again. Returns when the new
+    /// process answers.
+    pub fn kill(&self, node: &Node) {
+        let pid = |ran: Ran| ran.json()["pid"].as_u64();
+        let before = pid(node.cuntong(&["status"]).done()).expect("a running node tells its pid");
+        let killed = Command::new("kill").args(["-KILL", &before.to_string()]).status();
+        assert!(killed.is_ok_and(|s| s.success()), "the node was running");
+        for _try in 0..200 {
+            let ran = node.cuntong(&["status", "--wait"]);
+            if ran.code == 0 && pid(ran).is_some_and(|now| now != before) {
+                return;
+            }
+        }
+        panic!("the demo did not start {} again", node.site);
+    }
+}
+
 impl Drop for Demo {
     fn drop(&mut self) {
         // The demo stops its nodes when it is told to; only then is the folder removed.
