@@ -239,7 +239,7 @@ mod tests {
 
     #[tokio::test]
     async fn pages_follow_each_other_and_keep_the_question() {
-        let page = Browser::agent(FakeDesk::village().many(120))
+        let page = Browser::agent(FakeDesk::village().many(800))
             .get("/queue?view=all&q=%E7%8E%8B&page=2")
             .await;
         page.has("/queue?page=1&#38;view=all&#38;q=%E7%8E%8B")

@@ -44,19 +44,22 @@ pub(crate) enum CaseKind {
     Twin,
 }
 
-const ALL: [CaseKind; 11] = [
-    CaseKind::Received,
-    CaseKind::Conflict,
-    CaseKind::Ruling,
-    CaseKind::Correcting,
-    CaseKind::Accepted,
-    CaseKind::Twin,
-    CaseKind::Decided,
-    CaseKind::Closed,
-    CaseKind::Draft,
-    CaseKind::Delivered,
-    CaseKind::Withdrawn,
-];
+impl CaseKind {
+    /// In the order of the list.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Received,
+        Self::Conflict,
+        Self::Ruling,
+        Self::Correcting,
+        Self::Accepted,
+        Self::Twin,
+        Self::Decided,
+        Self::Closed,
+        Self::Draft,
+        Self::Delivered,
+        Self::Withdrawn,
+    ];
+}
 
 pub(crate) fn id_of(kind: CaseKind) -> CaseId {
     CaseId::new(site_id(2), [kind as u8 + 1; 11])
@@ -207,7 +210,8 @@ pub(crate) fn residents() -> Vec<Resident> {
 
 /// One of every kind, as the desk of that level sees them.
 pub(crate) fn cases(items: &[Item], level: Level) -> Vec<CasePage> {
-    ALL.into_iter()
+    CaseKind::ALL
+        .into_iter()
         .enumerate()
         .map(|(n, kind)| case(kind, n, &items[usize::from(n % 4 == 3)], level))
         .collect()
