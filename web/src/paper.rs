@@ -17,7 +17,7 @@ use fast_qr::{
 
 use crate::{
     App,
-    case::{find, timeline},
+    case::{self, find, timeline},
     desk::{CasePage, Desk},
     page::{Failure, render},
     visit::{Display, Visit},
@@ -54,16 +54,16 @@ impl Sheet {
         title: &str,
     ) -> Self {
         let header = app.desk.header().await;
-        let arrival = found.arrivals.iter().find(|a| a.change == event.change);
-        let issuer = match (&header.site, arrival) {
-            (Some(here), Some(arrival)) if here.id == arrival.site => here.name.clone(),
-            (_, Some(arrival)) if arrival.site == found.row.site => found.row.site_name.clone(),
-            (_, _) => app
+        let here = header.site.as_ref().filter(|site| site.id == event.site);
+        let issuer = match here {
+            Some(site) => site.name.clone(),
+            None if event.site == found.row.site => found.row.site_name.clone(),
+            None => app
                 .desk
                 .places()
                 .await
                 .into_iter()
-                .find(|place| arrival.is_some_and(|a| a.site == place.id))
+                .find(|place| place.id == event.site)
                 .map_or_else(|| found.item.department.clone(), |place| place.name),
         };
         let number = found.row.number.clone().unwrap_or_default();
@@ -74,9 +74,9 @@ impl Sheet {
             version: crate::assets::version(),
             qr: qr(&number),
             number,
-            applicant: found.row.name.reveal().to_owned(),
+            applicant: case::value_shown(found, fields::NAME),
             id_masked: found.row.id_masked.clone(),
-            phone: found.case.text(fields::PHONE).to_owned(),
+            phone: case::value_shown(found, fields::PHONE),
             item: found.row.item_name.clone(),
             department: found.item.department.clone(),
             issuer,
@@ -154,13 +154,13 @@ pub(crate) async fn receipt<D: Desk>(
         _ => None,
     })?;
     let (at, result) = taken;
-    let materials = crate::case::material_lines(&found);
+    let materials = case::material_lines(&found);
     let sheet = Sheet::new(&app, &visit, &found, event, "收件凭证").await;
     render(&Receipt {
         taken: words::date_time(at.unwrap_or(event.at)),
         proxy: found.case.flags.proxy,
         agent: sheet.officer.clone(),
-        contact: found.case.text(fields::CONTACT).to_owned(),
+        contact: case::value_shown(&found, fields::CONTACT),
         materials,
         on_the_spot: found.case.flags.on_the_spot,
         result,

@@ -84,7 +84,7 @@ pub(crate) async fn show<D: Desk>(
                 "待补正",
                 today.correcting,
                 "info",
-                "⏸",
+                "\u{2016}",
                 "等申请人补材料",
             ),
             tile(

@@ -1,7 +1,7 @@
 //! The timeline: every act, newest first, with the time it was done and the time it was received.
 
 use cuntong_protocol::{
-    act::{ActBody, ActKind, DeliveryWay},
+    act::{ActBody, DeliveryWay},
     case::{Event, Void},
     id::{ActId, PersonId},
     time::{ClockState, Millis},
@@ -75,40 +75,15 @@ pub(crate) fn person(found: &CasePage, id: PersonId) -> String {
 fn why_void(found: &CasePage, void: &Void) -> String {
     let named = |id: &ActId| {
         let other = found.case.timeline.iter().find(|e| e.id == *id);
-        other.map_or("另一行为", |e| kind(e.body.kind()))
+        other.map_or("另一行为", |e| e.body.kind().zh())
     };
     match void {
         Void::State { was, act } => {
-            format!("办件当时是“{}”，{}不起作用", was.zh(), kind(*act))
+            format!("办件当时是“{}”，{}不起作用", was.zh(), act.zh())
         }
         Void::Power => "作出时没有这项权力".to_owned(),
         Void::Overruled(by) => format!("以“{}”为准", named(by)),
         Void::Repeated(of) => format!("与先前的“{}”重复", named(of)),
-    }
-}
-
-/// The word of a kind of act.
-pub(crate) const fn kind(kind: ActKind) -> &'static str {
-    match kind {
-        ActKind::Open => "登记",
-        ActKind::Receive => "收件",
-        ActKind::Supplement => "补正收件",
-        ActKind::Withdraw => "撤回",
-        ActKind::Deliver => "送达",
-        ActKind::Correct => "一次性补正告知",
-        ActKind::Accept => "受理",
-        ActKind::Refuse => "不予受理",
-        ActKind::Review => "审查",
-        ActKind::Decide => "决定",
-        ActKind::Close => "办结",
-        ActKind::Terminate => "终止",
-        ActKind::Complete => "即办",
-        ActKind::Resolve => "冲突选定",
-        ActKind::Rule => "裁定",
-        ActKind::Duplicate => "关联重复件",
-        ActKind::Amend => "更正",
-        ActKind::Publish => "公示发布",
-        ActKind::Retract => "公示撤回",
     }
 }
 
@@ -136,7 +111,7 @@ fn told(found: &CasePage, body: &ActBody) -> Told {
         let names: Vec<String> = all.iter().map(|i| material(*i)).collect();
         names.join("、")
     };
-    let mut title = kind(body.kind()).to_owned();
+    let mut title = body.kind().zh().to_owned();
     let mut lines: Vec<(&'static str, String)> = Vec::new();
     match body {
         ActBody::Open(_) | ActBody::Publish(_) => {}

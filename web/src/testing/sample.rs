@@ -6,7 +6,7 @@ use cuntong_protocol::{
     act::{
         Accept, ActBody, ActKind, Close, Correct, Decide, Mandate, Missing, Open, Reason, Receive,
     },
-    case::{Candidate, Case, Clocks, Due, Event, Field, Flags, Light, Parallel, Void},
+    case::{Candidate, Case, Clocks, Due, Event, Field, Flags, Light, Moments, Parallel, Void},
     control::{Item, Material, catalogue::NoticeStage},
     id::{ActId, ActorId, CaseId, ChangeHash, Kind, NodeId, PersonId, SiteId},
     role::{Level, Role},
@@ -331,6 +331,7 @@ fn events(kind: CaseKind, number: &str, item: &Item) -> (Vec<Event>, Vec<Arrival
             side,
             person: PersonId([if own { 7 } else { 8 }; 8]),
             role: if own { Role::Agent } else { Role::Clerk },
+            site: if own { site_id(2) } else { site_id(10) },
             at,
             clock: ClockState::Ok,
             body,
@@ -437,6 +438,8 @@ fn case(kind: CaseKind, n: usize, item: &Item, level: Level) -> CasePage {
         item: item.code.clone(),
         item_version: 3,
         number: (kind != CaseKind::Draft).then(|| number.clone()),
+        mandate: None,
+        moments: Moments::default(),
         state: state(kind),
         flags: Flags {
             needs_ruling: kind == CaseKind::Ruling,
