@@ -294,7 +294,7 @@ async fn originals<D: Desk>(app: &App<D>, typed: &mut Fields) {
         None => None,
     };
     for line in item.map_or_else(Vec::new, |item| form::lines(&item, typed)) {
-        if typed.get(&line.name).is_empty() {
+        if !line.chosen {
             typed.set(&line.name, "original");
         }
     }

@@ -25,6 +25,10 @@ use cuntong_web::desk::{
 };
 
 pub(crate) use browser::Browser;
+#[allow(unused_imports, reason = "tests use them, the preview does not")]
+pub(crate) use browser::encode;
+#[allow(unused_imports, reason = "tests use them, the preview does not")]
+pub(crate) use notices::id as notice_id;
 pub(crate) use sample::CaseKind;
 
 /// 2026-11-21 16:42 in China.
