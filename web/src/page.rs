@@ -253,9 +253,13 @@ impl Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NoSuchCase | Refusal::NoSuchNotice | Refusal::NoSuchItem(_) => Self::NotFound,
-            other => Self::Refused(other),
+        if matches!(
+            refusal,
+            Refusal::NoSuchCase | Refusal::NoSuchNotice | Refusal::NoSuchItem(_)
+        ) {
+            Self::NotFound
+        } else {
+            Self::Refused(refusal)
         }
     }
 }
@@ -346,25 +350,25 @@ impl Problem {
     /// A refusal of the rules, at the inputs it names by their words in the rules.
     pub(crate) fn of(refusal: &Refusal) -> Vec<Self> {
         let coded = |words: String| format!("{words} [{}]", refusal.code());
-        match refusal {
-            Refusal::Fields(all) => all
+        if let Refusal::Fields(all) = refusal {
+            return all
                 .iter()
                 .map(|(field, why)| {
                     let words = format!("{}\u{ff1a}{why}", fields::label(field));
                     Self::new(field.clone(), coded(words))
                 })
-                .collect(),
-            Refusal::Field { field, .. } => {
-                vec![Self::new(field.clone(), coded(refusal.to_string()))]
-            }
-            Refusal::Duplicate { .. } => {
-                vec![Self::new("duplicate_reason", coded(refusal.to_string()))]
-            }
-            Refusal::MandateMissing | Refusal::NoProxy => {
-                vec![Self::new("proxy", coded(refusal.to_string()))]
-            }
-            other => vec![Self::new("", coded(other.to_string()))],
+                .collect();
         }
+        let field = if let Refusal::Field { field, .. } = refusal {
+            field.as_str()
+        } else if matches!(refusal, Refusal::Duplicate { .. }) {
+            "duplicate_reason"
+        } else if matches!(refusal, Refusal::MandateMissing | Refusal::NoProxy) {
+            "proxy"
+        } else {
+            ""
+        };
+        vec![Self::new(field, coded(refusal.to_string()))]
     }
 }
 

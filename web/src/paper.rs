@@ -148,10 +148,14 @@ pub(crate) async fn receipt<D: Desk>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let found = find(&app, &visit, &id).await?;
-    let (event, taken) = newest(&found, |body| match body {
-        ActBody::Receive(receive) => Some((receive.taken.as_ref().map(|t| t.at), String::new())),
-        ActBody::Complete(close) => Some((None, close.result.clone())),
-        _ => None,
+    let (event, taken) = newest(&found, |body| {
+        if let ActBody::Receive(receive) = body {
+            Some((receive.taken.as_ref().map(|t| t.at), String::new()))
+        } else if let ActBody::Complete(close) = body {
+            Some((None, close.result.clone()))
+        } else {
+            None
+        }
     })?;
     let (at, result) = taken;
     let materials = case::material_lines(&found);
@@ -184,9 +188,12 @@ pub(crate) async fn correction<D: Desk>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let found = find(&app, &visit, &id).await?;
-    let (event, correct): (&Event, &Correct) = newest(&found, |body| match body {
-        ActBody::Correct(correct) => Some(correct),
-        _ => None,
+    let (event, correct): (&Event, &Correct) = newest(&found, |body| {
+        if let ActBody::Correct(correct) = body {
+            Some(correct)
+        } else {
+            None
+        }
     })?;
     render(&Correction {
         missing: correct
@@ -226,9 +233,12 @@ pub(crate) async fn acceptance<D: Desk>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let found = find(&app, &visit, &id).await?;
-    let (event, accept): (&Event, &Accept) = newest(&found, |body| match body {
-        ActBody::Accept(accept) => Some(accept),
-        _ => None,
+    let (event, accept): (&Event, &Accept) = newest(&found, |body| {
+        if let ActBody::Accept(accept) = body {
+            Some(accept)
+        } else {
+            None
+        }
     })?;
     let title = if accept.gaps.is_empty() {
         "受理通知书"
@@ -276,10 +286,14 @@ pub(crate) async fn decision<D: Desk>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let found = find(&app, &visit, &id).await?;
-    let (event, outcome) = newest(&found, |body| match body {
-        ActBody::Decide(decide) => Some(Outcome::Decided(decide)),
-        ActBody::Refuse(refuse) => Some(Outcome::NotAccepted(refuse)),
-        _ => None,
+    let (event, outcome) = newest(&found, |body| {
+        if let ActBody::Decide(decide) = body {
+            Some(Outcome::Decided(decide))
+        } else if let ActBody::Refuse(refuse) = body {
+            Some(Outcome::NotAccepted(refuse))
+        } else {
+            None
+        }
     })?;
     let (title, view) = match outcome {
         Outcome::Decided(d) => (

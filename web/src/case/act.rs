@@ -116,10 +116,12 @@ impl Form {
     pub(crate) fn problems(self, refusal: &Refusal) -> Vec<Problem> {
         let mut problems = Problem::of(refusal);
         for problem in problems.iter_mut().filter(|p| !p.field.is_empty()) {
-            problem.field = match self {
-                Self::Amend => "amend-value".to_owned(),
-                Self::Resolve => String::new(),
-                other => format!("{}-{}", other.word(), problem.field),
+            problem.field = if self == Self::Amend {
+                "amend-value".to_owned()
+            } else if self == Self::Resolve {
+                String::new()
+            } else {
+                format!("{}-{}", self.word(), problem.field)
             };
         }
         problems

@@ -30,10 +30,6 @@ fn address(desk: &FakeDesk, path: &str) -> String {
         .replace("{code}", "990010001000")
 }
 
-fn method(route: &Route<FakeDesk>) -> Method {
-    route.method.parse().unwrap()
-}
-
 #[tokio::test]
 async fn every_route_refuses_a_host_that_is_not_ours() {
     let browser = Browser::with(FakeDesk::village().demo(), &Role::ALL);
@@ -46,7 +42,7 @@ async fn every_route_refuses_a_host_that_is_not_ours() {
             "127.0.0.1.evil.example:8180",
         ] {
             let mut request = browser
-                .request(method(&route), &path)
+                .request(route.method.clone(), &path)
                 .body(Body::empty())
                 .unwrap();
             request
@@ -107,7 +103,7 @@ async fn whoever_has_not_signed_in_is_led_to_the_sign_in() {
         .filter(|route| route.access != Access::Anyone)
     {
         let path = address(&browser.desk, &route.path);
-        let page = if route.method == "GET" {
+        let page = if route.method == Method::GET {
             browser.get(&path).await
         } else {
             browser.post(&path, &[]).await
@@ -128,7 +124,7 @@ async fn each_role_opens_what_the_table_gives_it_and_nothing_else() {
         for route in table() {
             let browser = Browser::with(FakeDesk::village().demo(), &[role]);
             let path = address(&browser.desk, &route.path);
-            let page = if route.method == "GET" {
+            let page = if route.method == Method::GET {
                 browser.get(&path).await
             } else {
                 browser.post(&path, &[]).await
@@ -151,7 +147,7 @@ async fn each_role_opens_what_the_table_gives_it_and_nothing_else() {
                 role.word(),
                 page.status
             );
-            if may && route.method == "GET" && !matches!(page.status.as_u16(), 303 | 404) {
+            if may && route.method == Method::GET && !matches!(page.status.as_u16(), 303 | 404) {
                 assert_eq!(page.status, 200, "{path} as {}", role.word());
             }
         }
@@ -161,7 +157,7 @@ async fn each_role_opens_what_the_table_gives_it_and_nothing_else() {
 #[tokio::test]
 async fn no_page_has_a_script_or_style_of_its_own() {
     let browser = Browser::with(FakeDesk::county().demo(), &Role::ALL);
-    for route in table().iter().filter(|route| route.method == "GET") {
+    for route in table().iter().filter(|route| route.method == Method::GET) {
         let path = address(&browser.desk, &route.path);
         let page = browser.get(&path).await;
         if !page.body.contains("<!doctype html>") {
@@ -185,7 +181,7 @@ async fn every_form_of_every_page_carries_the_token() {
     let browser = Browser::with(FakeDesk::village().demo(), &Role::ALL);
     let mut paths: Vec<String> = table()
         .iter()
-        .filter(|route| route.method == "GET")
+        .filter(|route| route.method == Method::GET)
         .map(|route| address(&browser.desk, &route.path))
         .collect();
     paths.extend(CaseKind::ALL.map(|kind| format!("/cases/{}", browser.desk.find(kind))));
@@ -201,7 +197,8 @@ async fn every_form_of_every_page_carries_the_token() {
 async fn an_unsafe_request_proves_that_it_came_from_our_own_page() {
     let browser = Browser::with(FakeDesk::village(), &Role::ALL);
     let token = browser.get("/sync").await.form_token().to_owned();
-    let cases: [(&[(&str, &str)], &str, StatusCode); 9] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, StatusCode);
+    let cases: [Case<'_>; 9] = [
         (
             &[("sec-fetch-site", "same-origin")],
             "",

@@ -1,4 +1,8 @@
 //! Intake: one form, with and without JavaScript.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "any other value fails the test"
+)]
 
 use cuntong_protocol::{
     command::{Command, LogCase},

@@ -1,4 +1,8 @@
 //! Notices for staff.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "any other value fails the test"
+)]
 
 use cuntong_protocol::{command::Command, id::SiteId, refusal::Refusal};
 
