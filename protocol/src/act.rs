@@ -7,12 +7,12 @@
 use std::fmt;
 
 use crate::{
-    id::{ActId, CaseId, PersonId},
+    id::{ActId, CaseId, PersonId, SiteId},
     role::Role,
     time::{ClockState, Millis},
 };
 
-/// One act: who, when at the desk, what.
+/// One act: who, when and where at the desk, what.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Act {
     #[n(0)]
@@ -25,11 +25,15 @@ pub struct Act {
     #[n(3)]
     pub clock: ClockState,
     /// The latest act of the case's other document this desk had seen: tells "after" from
-    /// "without knowing of". Set on [`ActBody::Withdraw`] and [`ActBody::Decide`].
+    /// "without knowing of" where the clocks cannot.
     #[n(4)]
     pub saw: Option<ActId>,
     #[n(5)]
     pub body: ActBody,
+    /// The site of the desk. Checked against the writer's node on receipt; powers are judged by
+    /// the level of this site, so that a person who moves later takes no power away or along.
+    #[n(6)]
+    pub site: SiteId,
 }
 
 /// What was done. Numbers of the transitions are those of `docs/formats/documents.md`.
@@ -116,6 +120,81 @@ pub enum ActKind {
     Amend,
     Publish,
     Retract,
+}
+
+impl ActKind {
+    /// Every kind, in the order of their numbers on the wire.
+    pub const ALL: [Self; 19] = [
+        Self::Open,
+        Self::Receive,
+        Self::Supplement,
+        Self::Withdraw,
+        Self::Deliver,
+        Self::Correct,
+        Self::Accept,
+        Self::Refuse,
+        Self::Review,
+        Self::Decide,
+        Self::Close,
+        Self::Terminate,
+        Self::Complete,
+        Self::Resolve,
+        Self::Rule,
+        Self::Duplicate,
+        Self::Amend,
+        Self::Publish,
+        Self::Retract,
+    ];
+
+    /// The word for JSON and the command line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Receive => "receive",
+            Self::Supplement => "supplement",
+            Self::Withdraw => "withdraw",
+            Self::Deliver => "deliver",
+            Self::Correct => "correct",
+            Self::Accept => "accept",
+            Self::Refuse => "refuse",
+            Self::Review => "review",
+            Self::Decide => "decide",
+            Self::Close => "close",
+            Self::Terminate => "terminate",
+            Self::Complete => "complete",
+            Self::Resolve => "resolve",
+            Self::Rule => "rule",
+            Self::Duplicate => "duplicate",
+            Self::Amend => "amend",
+            Self::Publish => "publish",
+            Self::Retract => "retract",
+        }
+    }
+
+    /// The word on screens.
+    pub const fn zh(self) -> &'static str {
+        match self {
+            Self::Open => "登记",
+            Self::Receive => "收件",
+            Self::Supplement => "补正收件",
+            Self::Withdraw => "撤回",
+            Self::Deliver => "送达",
+            Self::Correct => "一次性补正告知",
+            Self::Accept => "受理",
+            Self::Refuse => "不予受理",
+            Self::Review => "审查",
+            Self::Decide => "决定",
+            Self::Close => "办结",
+            Self::Terminate => "终止",
+            Self::Complete => "即办",
+            Self::Resolve => "冲突选定",
+            Self::Rule => "裁定",
+            Self::Duplicate => "重复件关联",
+            Self::Amend => "更正",
+            Self::Publish => "公示发布",
+            Self::Retract => "公示撤回",
+        }
+    }
 }
 
 impl ActBody {
@@ -365,7 +444,7 @@ pub struct Publish {
     pub body: String,
     /// Sites on whose boards it hangs.
     #[n(2)]
-    pub places: Vec<crate::id::SiteId>,
+    pub places: Vec<SiteId>,
     /// 事务类别: one of the words of `notice::CATEGORIES`.
     #[n(3)]
     pub category: String,
