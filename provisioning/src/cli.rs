@@ -12,8 +12,9 @@ use clap::{Parser, Subcommand};
 use cuntong_protocol::time::Millis;
 use cuntong_provisioning::{
     County,
+    clock::now,
     county::{CountyError, HashCost, RegistrarKeys},
-    entropy::Entropy,
+    entropy::System,
     folder::{Folder, FolderError},
     sealed::{Passphrase, SealError, WORK_LOG2},
 };
@@ -311,24 +312,6 @@ fn typed(prompt: &str) -> Result<Passphrase, Failure> {
 fn talk(line: &str) {
     // Nobody may be listening; that is no failure of the command.
     writeln!(io::stderr(), "{line}").ok();
-}
-
-/// This PC's clock.
-fn now() -> Millis {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// The system's chance.
-struct System;
-
-impl Entropy for System {
-    fn fill(&mut self, out: &mut [u8]) {
-        // A desk that cannot draw keys must stop: nothing it signed could be trusted.
-        getrandom::fill(out).expect("the operating system gives random bytes");
-    }
 }
 
 /// A moment for people, in China's time.

@@ -1,5 +1,7 @@
 //! The executable as a registrar and a script use it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
