@@ -1,0 +1,4 @@
+//! Documents as rows.
+
+mod latin;
+pub(crate) mod terms;
