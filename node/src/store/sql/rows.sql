@@ -42,6 +42,7 @@ CREATE TABLE case_row (
 
 CREATE INDEX case_row_state ON case_row (state, rid);
 CREATE INDEX case_row_site_state ON case_row (site, state, rid);
+CREATE INDEX case_row_wait ON case_row (state, due, rid) WHERE state IN ('correcting', 'closed');
 CREATE INDEX case_row_turn ON case_row (turn, due, rid) WHERE turn > 0;
 CREATE INDEX case_row_site_turn ON case_row (site, turn, due, rid) WHERE turn > 0;
 CREATE INDEX case_row_due ON case_row (due, rid) WHERE due < '9999';
@@ -84,6 +85,9 @@ CREATE VIRTUAL TABLE case_search USING fts5 (
     name, latin, tail, site,
     content = '', contentless_delete = 1, tokenize = 'ascii', prefix = '1 2 3'
 );
+
+-- What the search tables hold, for comparing.
+CREATE VIRTUAL TABLE case_term USING fts5vocab ('case_search', 'instance');
 
 CREATE TABLE notice_row (
     doc          BLOB    PRIMARY KEY,

@@ -1,0 +1,1 @@
+SELECT * FROM exchange ORDER BY id DESC LIMIT ?1

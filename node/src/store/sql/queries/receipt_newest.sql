@@ -1,0 +1,3 @@
+-- Newest receipt of each holder over logs this node wrote.
+SELECT p.holder, max(p.at) AS at FROM log AS l JOIN receipt_line AS p ON p.log = l.id
+WHERE l.node = ?1 GROUP BY p.holder

@@ -1,0 +1,1 @@
+SELECT * FROM rejection WHERE doc IN (?1, ?2) ORDER BY id DESC LIMIT 100

@@ -1,0 +1,1 @@
+SELECT count(*) FROM rejection WHERE seen_at IS NULL AND made = 0
