@@ -4,7 +4,6 @@
 use cuntong_protocol::{
     calendar::civil_day,
     id::{CaseId, DocId, Kind, NodeId},
-    log::Receipt,
     role::Level,
     time::{ClockState, Millis},
 };
@@ -13,13 +12,12 @@ use cuntong_web::desk::{
 };
 use data_encoding::HEXLOWER;
 use jiff::{Timestamp, tz::Offset};
-use rusqlite::Row;
 
 use super::{
     ground::{Ground, rows},
     links::Peer,
 };
-use crate::store::Result;
+use crate::store::{Result, refuse::Refused};
 
 macro_rules! query {
     ($name:literal) => {
@@ -40,7 +38,6 @@ struct Line {
     holder: NodeId,
     seq: u64,
     at: Millis,
-    body: Vec<u8>,
 }
 
 /// One log that holds entries of a case.
@@ -144,39 +141,28 @@ fn lines(g: &Ground<'_>, log: i64) -> Result<Vec<Line>> {
             holder: NodeId(row.get("holder")?),
             seq: row.get::<_, i64>("seq")?.unsigned_abs(),
             at: Millis(row.get("at")?),
-            body: row.get("body")?,
         })
     })?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Receipts that cover everything this desk answers for in a case: the newest of each holder.
+/// Receipts that cover entries of a case, the newest of each holder; the county's first.
 ///
 /// # Errors
 /// Those of the database.
 pub(crate) fn receipts(g: &Ground<'_>, case: CaseId) -> Result<Vec<ReceiptRow>> {
-    let mut out: Vec<ReceiptRow> = Vec::new();
-    for part in parts(g, case)? {
-        for line in lines(g, part.log)?.into_iter().filter(|l| l.seq >= part.seq) {
-            let Some((site, level)) = g.node_site(line.holder) else {
-                continue;
-            };
-            if out.iter().any(|r| r.holder == line.holder && r.at >= line.at) {
-                continue;
-            }
-            out.retain(|r| r.holder != line.holder);
-            out.push(ReceiptRow {
-                holder: line.holder,
-                level,
-                site_name: g.site_name(site),
-                at: line.at,
-                signature: minicbor::decode::<Receipt>(&line.body).map_or_else(
-                    |_damaged| String::new(),
-                    |receipt| HEXLOWER.encode(&receipt.signature[..SIGNATURE_SHOWN]),
-                ),
-            });
-        }
-    }
+    let mut out: Vec<ReceiptRow> = g
+        .db
+        .standings(case)?
+        .into_iter()
+        .map(|standing| ReceiptRow {
+            holder: standing.holder,
+            level: standing.level,
+            site_name: g.site_name(standing.site),
+            at: standing.at,
+            signature: HEXLOWER.encode(&standing.signature[..SIGNATURE_SHOWN]),
+        })
+        .collect();
     out.sort_by_key(|r| (std::cmp::Reverse(r.level), r.holder));
     Ok(out)
 }
@@ -251,45 +237,38 @@ pub(crate) fn rejections_unseen(g: &Ground<'_>) -> Result<u64> {
     )?)
 }
 
-/// The newest refusals heard from above (退回箱).
+/// Refusals, newest first (退回箱): all, or those of one case.
 ///
 /// # Errors
 /// Those of the database.
-pub(crate) fn rejections(g: &Ground<'_>, limit: u64) -> Result<Vec<RejectionRow>> {
-    let mut statement = g.conn().prepare_cached(query!("rejections"))?;
-    let found = statement.query_map([limit as i64], |row| rejection(g, row))?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+pub(crate) fn rejections(
+    g: &Ground<'_>,
+    case: Option<CaseId>,
+    limit: u32,
+) -> Result<Vec<RejectionRow>> {
+    let found = g.db.rejections(case, limit)?;
+    Ok(found.into_iter().map(|refused| rejection(g, refused)).collect())
 }
 
-/// Refused entries of one case.
-///
-/// # Errors
-/// Those of the database.
-pub(crate) fn rejections_of(g: &Ground<'_>, case: CaseId) -> Result<Vec<RejectionRow>> {
-    let mut statement = g.conn().prepare_cached(query!("rejections_of_case"))?;
-    let found = statement.query_map(docs(case), |row| rejection(g, row))?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
-}
-
-fn rejection(g: &Ground<'_>, row: &Row<'_>) -> rusqlite::Result<RejectionRow> {
-    let doc = DocId(row.get("doc")?);
-    let seq: i64 = row.get("seq")?;
+fn rejection(g: &Ground<'_>, refused: Refused) -> RejectionRow {
+    let doc = refused.rejection.doc;
     let kind = match doc.scope().map(|s| s.kind) {
         Some(Kind::Application) => "申请",
         Some(Kind::Handling) => "办理",
         Some(Kind::Notice) => "公示",
         None => "记录",
     };
-    Ok(RejectionRow {
-        id: row.get("id")?,
-        at: Millis(row.get("at")?),
+    let writer = g.node_name(refused.rejection.log.writer.node);
+    RejectionRow {
+        id: refused.id,
+        at: refused.at,
         case: doc.case(),
-        what: format!("{kind}记录 第 {seq} 条"),
-        rule: row.get("rule")?,
-        reason: row.get("reason")?,
-        by: g.node_name(NodeId(row.get("by_node")?)),
-        seen: row.get::<_, Option<i64>>("seen_at")?.is_some(),
-    })
+        what: format!("{writer} {kind} 第 {} 条", refused.rejection.seq),
+        rule: refused.rejection.rule,
+        reason: refused.rejection.reason,
+        by: g.node_name(refused.rejection.by),
+        seen: refused.seen,
+    }
 }
 
 /// What the header says is built from.

@@ -13,7 +13,7 @@ use cuntong_protocol::{
     time::Millis,
 };
 use cuntong_web::desk::{CaseList, CaseQuery, CaseRow, Resident, Today, View};
-use jiff::civil::Date;
+use jiff::{ToSpan as _, civil::Date};
 use rusqlite::{Row, ToSql};
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     store::Result,
-    view::{case, terms},
+    view::{self, terms},
 };
 
 macro_rules! query {
@@ -100,6 +100,7 @@ struct Ask {
     all: bool,
     area: String,
     today: String,
+    horizon: String,
     state: Option<&'static str>,
     view: &'static str,
     turn: u8,
@@ -129,6 +130,10 @@ impl Ask {
             all: area.all(),
             area: area.json(),
             today: g.today().to_string(),
+            horizon: g
+                .today()
+                .saturating_add(view::YELLOW_DAYS_MAX.days())
+                .to_string(),
             state: state.map(State::word),
             view,
             turn: turn_of(g.level),
@@ -148,6 +153,7 @@ impl Ask {
             (":all", &self.all),
             (":area", &self.area),
             (":today", &self.today),
+            (":horizon", &self.horizon),
             (":state", &self.state),
             (":view", &self.view),
             (":turn", &self.turn),
@@ -176,9 +182,9 @@ impl Ask {
 /// What `turn` of a row means "mine" at a desk of this level.
 const fn turn_of(level: Level) -> u8 {
     match level {
-        Level::Village => case::Turn::Site as u8,
-        Level::Township => case::Turn::Township as u8,
-        Level::County => case::Turn::County as u8,
+        Level::Village => view::Turn::Site as u8,
+        Level::Township => view::Turn::Township as u8,
+        Level::County => view::Turn::County as u8,
     }
 }
 
@@ -208,7 +214,7 @@ fn case_row(g: &Ground<'_>, row: &Row<'_>) -> rusqlite::Result<CaseRow> {
         state: State::from_word(&state).unwrap_or(State::Draft),
         light: light(row, due.as_ref(), g.today())?,
         due,
-        due_kind: case::due_kind(&kind),
+        due_kind: view::due_kind(&kind),
         received_at: row.get::<_, Option<i64>>("received_at")?.map(Millis),
         custody: cuntong_web::desk::CaseCustody::Local,
         conflict: row.get("conflict")?,
@@ -220,7 +226,7 @@ fn case_row(g: &Ground<'_>, row: &Row<'_>) -> rusqlite::Result<CaseRow> {
 
 fn due(row: &Row<'_>) -> rusqlite::Result<Option<Due>> {
     let text: String = row.get("due")?;
-    if text == case::NO_DUE {
+    if text == view::NO_DUE {
         return Ok(None);
     }
     let provisional = row.get("provisional")?;

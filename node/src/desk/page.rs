@@ -6,8 +6,7 @@ use cuntong_protocol::{
     control::Item,
     document::Reading,
     fold, policy,
-    id::{CaseId, ChangeHash, DocId, Kind, NodeId, PersonId},
-    time::Millis,
+    id::{CaseId, Kind, PersonId},
 };
 use cuntong_web::desk::{Arrival, CasePage};
 
@@ -16,13 +15,10 @@ use super::{
     ground::{Area, Ground},
     list,
 };
-use crate::store::{Db, Result, StoreError};
+use crate::store::{Db, Result};
 
-macro_rules! query {
-    ($name:literal) => {
-        include_str!(concat!("../store/sql/queries/", $name, ".sql"))
-    };
-}
+/// Refusals of one case that are shown.
+const REJECTIONS_MAX: u32 = 100;
 
 /// What is shown of a case to somebody whose area it lies in.
 ///
@@ -48,7 +44,7 @@ pub(crate) fn page(g: &Ground<'_>, actor: &Actor, id: CaseId) -> Result<Option<C
         offers: offers(g, actor, &case, item),
         twins: list::twins(g, &area, id)?,
         receipts: custody::receipts(g, id)?,
-        rejections: custody::rejections_of(g, id)?,
+        rejections: custody::rejections(g, Some(id), REJECTIONS_MAX)?,
         item: item.clone(),
         row,
         case,
@@ -105,24 +101,19 @@ pub(crate) fn folded(db: &Db, id: CaseId) -> Result<Option<Case>> {
 }
 
 fn arrivals(g: &Ground<'_>, id: CaseId) -> Result<Vec<Arrival>> {
-    let docs = (
-        id.doc(Kind::Application).0,
-        id.doc(Kind::Handling).0,
-    );
-    let mut statement = g.conn().prepare_cached(query!("case_arrivals"))?;
-    let found = statement.query_map(docs, |row| {
-        let node = NodeId(row.get("node")?);
-        Ok(Arrival {
-            change: ChangeHash(row.get("hash")?),
-            at: Millis(row.get("received_at")?),
-            node,
+    let found = g.db.arrivals(id)?;
+    Ok(found
+        .into_iter()
+        .map(|arrived| Arrival {
+            change: arrived.change,
+            at: arrived.at,
+            node: arrived.node,
             site: g
-                .node_site(node)
-                .map_or(cuntong_protocol::id::SiteId(0), |(site, _)| site),
-            own: node == g.node,
+                .node_site(arrived.node)
+                .map_or(id.site(), |(site, _)| site),
+            own: arrived.own,
         })
-    })?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+        .collect())
 }
 
 fn people(g: &Ground<'_>, case: &Case) -> Vec<(PersonId, String)> {
@@ -139,12 +130,4 @@ fn people(g: &Ground<'_>, case: &Case) -> Vec<(PersonId, String)> {
             (id, name)
         })
         .collect()
-}
-
-/// Whether a document exists here.
-///
-/// # Errors
-/// Those of the database.
-pub(crate) fn exists(db: &Db, id: DocId) -> Result<bool, StoreError> {
-    Ok(db.doc(id)?.is_some())
 }

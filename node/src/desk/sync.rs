@@ -89,7 +89,7 @@ pub(crate) fn page(g: &Ground<'_>, peers: &[Peer], clock: ClockState) -> Result<
         epoch: g.db.identity()?.writer.epoch,
         peers: peer_rows(g, peers)?,
         waiting,
-        rejections: custody::rejections(g, SHOWN_MAX)?,
+        rejections: custody::rejections(g, None, SHOWN_MAX as u32)?,
         quarantine: counts.quarantine,
         documents: counts.documents,
         entries: counts.entries,

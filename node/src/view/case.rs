@@ -18,7 +18,7 @@ use super::terms;
 /// The due day of a case on which no clock runs: sorts behind every real one.
 pub(crate) const NO_DUE: &str = "9999-12-31";
 /// A light turns yellow at most so many days before the deadline.
-const YELLOW_DAYS_MAX: i32 = 120;
+pub(crate) const YELLOW_DAYS_MAX: i32 = 30;
 /// Bits of the id that keep apart the rows of one millisecond.
 const RID_BITS: u32 = 15;
 
@@ -78,7 +78,7 @@ pub(crate) fn put(db: &Connection, case: &Case, ground: &fold::Ground<'_>) -> ru
         ":open": case.state.open(),
         ":turn": turn(case, item, ground.places) as u8,
         ":opened_at": opened,
-        ":received_at": received_at(case),
+        ":received_at": case.moments.received.map(|at| at.0),
         ":changed_at": case.timeline.iter().map(|e| e.at.0).max().unwrap_or(opened),
         ":due": date.map_or_else(|| NO_DUE.to_owned(), |due| due.date.to_string()),
         ":due_kind": due_kind,
@@ -87,7 +87,7 @@ pub(crate) fn put(db: &Connection, case: &Case, ground: &fold::Ground<'_>) -> ru
             |due| yellow_from(&due, ground.calendar).to_string(),
         ),
         ":provisional": date.is_some_and(|due| due.provisional),
-        ":calendar": date.map_or(0, |due| due.calendar_version),
+        ":calendar": date.map_or(0, |due| due.calendar_version.cast_signed()),
         ":paused": date.is_none() && case.state.open() && case.state != State::Draft,
         ":conflict": case.in_conflict() || case.flags.double_correction,
         ":needs_ruling": case.flags.needs_ruling,
@@ -180,35 +180,11 @@ fn free_rid(db: &Connection, opened: i64, case: CaseId) -> rusqlite::Result<i64>
 
 /// The hybrid clock's moment of the first act: no node can tell it differently.
 fn opened_at(case: &Case) -> i64 {
-    case.timeline.iter().map(|e| e.id.wall().0).min().unwrap_or(0)
-}
-
-/// When the papers were taken: what a late entry says, else when the desk typed it.
-fn received_at(case: &Case) -> Option<i64> {
-    let mut standing = case.timeline.iter().filter(|e| e.void.is_none());
-    standing.find_map(|event| match &event.body {
-        ActBody::Receive(receive) => {
-            Some(receive.taken.as_ref().map_or(event.at.0, |taken| taken.at.0))
-        }
-        ActBody::Open(_)
-        | ActBody::Supplement(_)
-        | ActBody::Withdraw(_)
-        | ActBody::Deliver(_)
-        | ActBody::Correct(_)
-        | ActBody::Accept(_)
-        | ActBody::Refuse(_)
-        | ActBody::Review(_)
-        | ActBody::Decide(_)
-        | ActBody::Close(_)
-        | ActBody::Terminate(_)
-        | ActBody::Complete(_)
-        | ActBody::Resolve(_)
-        | ActBody::Rule(_)
-        | ActBody::Duplicate(_)
-        | ActBody::Amend(_)
-        | ActBody::Publish(_)
-        | ActBody::Retract(_) => None,
-    })
+    case.timeline
+        .iter()
+        .map(|e| e.id.wall().0)
+        .min()
+        .unwrap_or(0)
 }
 
 fn reasoned(case: &Case) -> bool {

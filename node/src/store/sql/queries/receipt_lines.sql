@@ -1,2 +1,4 @@
-SELECT p.holder, p.seq, p.at, c.body FROM receipt_line AS p JOIN receipt AS c ON c.id = p.receipt
+-- A receipt counts while this node holds the branch of the log that it names.
+SELECT p.holder, p.seq, p.at FROM receipt_line AS p
+JOIN entry AS e ON e.log = p.log AND e.seq = p.seq AND e.chain = p.chain
 WHERE p.log = ?1

@@ -1,1 +1,0 @@
-SELECT * FROM exchange ORDER BY id DESC LIMIT ?1

@@ -1,1 +1,0 @@
-SELECT * FROM rejection WHERE made = 0 ORDER BY id DESC LIMIT ?1

@@ -1,1 +1,0 @@
-SELECT * FROM rejection WHERE doc IN (?1, ?2) ORDER BY id DESC LIMIT 100
