@@ -20,7 +20,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use cuntong_protocol::{
     command::{Actor, Command},
@@ -51,6 +51,8 @@ pub struct NodeDesk {
     links: Arc<dyn LinkHandle>,
     locks: Arc<Locks>,
     hashing: Arc<Semaphore>,
+    /// When this process began, by a clock nobody can set.
+    started: Instant,
 }
 
 impl NodeDesk {
@@ -62,6 +64,7 @@ impl NodeDesk {
             links,
             locks: Arc::new(Locks::default()),
             hashing: Arc::new(Semaphore::new(sign_in::HASHES_MAX)),
+            started: crate::clock::stopwatch(),
         }
     }
 
@@ -119,11 +122,10 @@ impl NodeDesk {
     pub fn perform_blocking(&self, actor: &Actor, command: Command) -> Result<Done, Refusal> {
         let (now, clock) = self.clock.read();
         let actor = actor.clone();
-        let chance = crate::clock::random();
         let done = self.write(move |db| {
             let mut refused = None;
             let done = db.transact(|db| {
-                perform::perform(db, &actor, &command, (now, clock), chance).map_err(|failed| {
+                perform::perform(db, &actor, &command, (now, clock)).map_err(|failed| {
                     match failed {
                         // An error, so that nothing of it remains, not even a number.
                         Failed::Refused(refusal) => {
@@ -216,7 +218,7 @@ impl Desk for NodeDesk {
         let permit = Arc::clone(&self.hashing).acquire_owned().await;
         let permit = permit.map_err(|closed| Refusal::Fault(closed.to_string()))?;
         let desk = self.clone();
-        let run = crate::clock::running();
+        let run = self.started.elapsed();
         spawn_blocking(move || {
             let _permit = permit;
             desk.sign_in_blocking(&login, &password, token, run)
