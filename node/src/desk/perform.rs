@@ -186,7 +186,7 @@ fn numbers(
 
 fn read_notice(db: &Db, id: DocId) -> StoreResult<Option<NoticeState>> {
     match db.doc(id)? {
-        Some(doc) => Ok(Some(notice::fold(&doc.reading()?))),
+        Some(doc) => Ok(Some(notice::notice(&doc.reading()?))),
         None => Ok(None),
     }
 }
