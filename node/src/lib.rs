@@ -4,7 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod desk;
 pub mod exit;
-pub mod store;
 pub mod inbox;
 pub mod stop;
+pub mod store;
 pub mod view;
