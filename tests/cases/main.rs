@@ -1,4 +1,5 @@
 //! One binary for all tests that need more than one crate. `tidy` fails when a file of this
 //! folder is not listed here.
 
+mod formats;
 mod tidy;
