@@ -1,1 +1,3 @@
+//! The daemon: store, runtime, links, command line.
 
+pub mod store;

@@ -2,4 +2,6 @@
 //! folder is not listed here.
 
 mod formats;
+mod histories;
 mod tidy;
+mod whole_way;
