@@ -7,12 +7,12 @@
 use std::fmt;
 
 use crate::{
-    id::{ActId, CaseId, PersonId},
+    id::{ActId, CaseId, PersonId, SiteId},
     role::Role,
     time::{ClockState, Millis},
 };
 
-/// One act: who, when at the desk, what.
+/// One act: who, when and where at the desk, what.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Act {
     #[n(0)]
@@ -25,11 +25,15 @@ pub struct Act {
     #[n(3)]
     pub clock: ClockState,
     /// The latest act of the case's other document this desk had seen: tells "after" from
-    /// "without knowing of". Set on [`ActBody::Withdraw`] and [`ActBody::Decide`].
+    /// "without knowing of" where the clocks cannot.
     #[n(4)]
     pub saw: Option<ActId>,
     #[n(5)]
     pub body: ActBody,
+    /// The site of the desk. Checked against the writer's node on receipt; powers are judged by
+    /// the level of this site, so that a person who moves later takes no power away or along.
+    #[n(6)]
+    pub site: SiteId,
 }
 
 /// What was done. Numbers of the transitions are those of `docs/formats/documents.md`.
@@ -365,7 +369,7 @@ pub struct Publish {
     pub body: String,
     /// Sites on whose boards it hangs.
     #[n(2)]
-    pub places: Vec<crate::id::SiteId>,
+    pub places: Vec<SiteId>,
     /// 事务类别: one of the words of `notice::CATEGORIES`.
     #[n(3)]
     pub category: String,

@@ -112,6 +112,12 @@ bytes_id!(
     Chain, 32, "l-", "a chain value"
 );
 
+bytes_id!(
+    /// A county: a hash of the first version of its authority. Pinned in every ticket, named in
+    /// every control document.
+    County, 16, "x-", "a county"
+);
+
 impl NodeId {
     /// The id of the node that signs with this Ed25519 public key.
     pub fn of_key(sign_key: &[u8; 32]) -> Self {

@@ -4,9 +4,11 @@
 //! written and folded, what the rules say, and last how nodes talk ([`log`], [`wire`]).
 
 pub mod act;
+pub mod calendar;
 pub mod case;
 pub mod command;
 pub mod control;
+pub mod document;
 pub mod fields;
 pub mod id;
 pub mod limits;

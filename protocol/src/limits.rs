@@ -30,6 +30,18 @@ pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const CBOR_DEPTH_MAX: usize = 16;
 /// One control document, signed.
 pub const CONTROL_BYTES_MAX: usize = 900 * 1024;
+/// How much a control document's version may grow at once: more is a trick to outrun the county.
+pub const CONTROL_VERSION_JUMP_MAX: u64 = 1_000_000;
+/// Signatures under one control document.
+pub const CONTROL_SIGNATURES_MAX: usize = 16;
+/// Sites of one county, from the largest real ones doubled.
+pub const SITES_MAX: usize = 5_000;
+/// Machines one county may ever list.
+pub const NODES_MAX: usize = 5_000;
+/// People of one county.
+pub const PEOPLE_MAX: usize = 10_000;
+/// Items of one catalogue, all versions.
+pub const ITEMS_MAX: usize = 5_000;
 /// How far ahead of this node's clock an act may be and still pull the hybrid clock along.
 pub const CLOCK_AHEAD_MS_MAX: i64 = 24 * 3_600 * 1000;
 /// Two acts closer than this, without knowledge of each other, are in doubtful order.

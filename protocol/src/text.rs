@@ -25,3 +25,16 @@ impl fmt::Debug for Private {
         write!(f, "Private({} bytes)", self.0.len())
     }
 }
+
+/// Characters of a personal name: the national rule asks for at least 25; this is twice as many.
+pub const NAME_CHARS_MAX: usize = 50;
+
+/// Whether a character shows nothing and can change how others are shown: controls, bidirectional
+/// overrides, invisible joiners and fillers. None belongs into a name or a title.
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
