@@ -2,6 +2,9 @@
 
 pub mod clock;
 pub mod config;
+pub mod control_socket;
+pub mod demo;
 pub mod exit;
 pub mod inbox;
+pub mod request;
 pub mod stop;
