@@ -200,3 +200,6 @@ fn days(list: &[String], years: &BTreeSet<i16>) -> Result<BTreeSet<Date>, String
     }
     Ok(days)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,15 +9,19 @@ use crate::{
     time::Millis,
 };
 
+pub mod calendar_csv;
 mod canonical;
 pub mod catalogue;
 mod check;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod rows;
+pub mod sample;
 pub mod signed;
 pub mod trust;
 
 pub use catalogue::{Catalogue, Item, Material};
+pub use rows::RowError;
 pub use signed::{Authority, Body, County, Signed, TrustError};
 pub use trust::{Taken, Trust};
 

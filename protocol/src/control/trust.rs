@@ -394,3 +394,6 @@ fn enough(signers: &BTreeSet<[u8; 32]>, authority: &Authority) -> Result<(), Tru
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
