@@ -84,6 +84,16 @@ pub struct Change {
     pub bytes: Vec<u8>,
 }
 
+/// One change of a document, without what it wrote.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) hash: ChangeHash,
+    pub(crate) actor: Vec<u8>,
+    pub(crate) seq: u64,
+    pub(crate) max_op: u64,
+    pub(crate) deps: Vec<ChangeHash>,
+}
+
 /// One document in memory.
 #[derive(Debug, Clone)]
 pub struct Doc {
@@ -173,6 +183,25 @@ impl Doc {
         let metas = self.am.get_changes_meta(&[]);
         let own = metas.iter().filter(|m| *m.actor == actor);
         own.map(|m| m.seq).max().unwrap_or(0)
+    }
+
+    /// Every change in the document, the genesis too: what the gate holds a new one against.
+    pub(crate) fn history(&self) -> Vec<Known> {
+        let metas = self.am.get_changes_meta(&[]);
+        let known = metas.into_iter().map(|m| Known {
+            hash: hash_in(m.hash),
+            actor: m.actor.to_bytes().to_vec(),
+            seq: m.seq,
+            max_op: m.max_op,
+            deps: m.deps.into_iter().map(hash_in).collect(),
+        });
+        known.collect()
+    }
+
+    /// The bytes of a change, as they would be sent.
+    pub(crate) fn change_bytes(&self, change: ChangeHash) -> Option<Vec<u8>> {
+        let found = self.am.get_change_by_hash(&hash_out(change))?;
+        Some(found.raw_bytes().to_vec())
     }
 
     /// A throw-away twin.

@@ -26,6 +26,32 @@ pub const BATCH_BYTES_MAX: usize = 64 * 1024;
 pub const BATCH_ENTRIES_MAX: usize = 1_000;
 /// One message, decoded.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Data items in one message, whatever their kind.
+pub const MESSAGE_ITEMS_MAX: usize = 200_000;
+/// One message on the stream, compressed: what deflate can add to an incompressible message.
+pub const FRAME_BYTES_MAX: usize = MESSAGE_BYTES_MAX + MESSAGE_BYTES_MAX / 64;
+/// Receipts, rejections or proofs in one message.
+pub const LIST_MAX: usize = 1_000;
+/// Reason of a refusal, bytes of text.
+pub const REASON_BYTES_MAX: usize = 1_024;
+/// Product version a node names itself with, bytes of text.
+pub const PRODUCT_BYTES_MAX: usize = 64;
+/// Batches one side may have sent without an acknowledgment.
+pub const WINDOW_BATCHES: usize = 8;
+/// Documents asked for again in one round of repair.
+pub const WANT_DOCS_MAX: usize = 32;
+/// Documents named in one message of heads.
+pub const HEADS_DOCS_MAX: usize = 1_000;
+/// Documents of one scope a repair may name altogether.
+pub const HEADS_SCOPE_MAX: usize = 100_000;
+/// Messages kept that came before their turn.
+pub const EARLY_MESSAGES_MAX: usize = 64;
+/// How long a session waits for the first message of the other side.
+pub const HELLO_WAIT_MS: i64 = 15_000;
+/// How long a session that waits for something stays silent before it is given up.
+pub const IDLE_WAIT_MS: i64 = 120_000;
+/// Actors besides the writer a change may name.
+pub const CHANGE_ACTORS_MAX: u64 = 64;
 /// Nesting of any CBOR from outside.
 pub const CBOR_DEPTH_MAX: usize = 16;
 /// One control document, signed.
@@ -51,6 +77,7 @@ pub const INBOX_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 const _: () = assert!(CHANGE_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(WINDOW_BATCHES <= EARLY_MESSAGES_MAX);
 const _: () = assert!(CONTROL_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(ACT_BYTES_MAX < CHANGE_BYTES_MAX);
 const _: () = assert!(NOTICE_BYTES_MAX < ACT_BYTES_MAX);

@@ -1,5 +1,7 @@
 //! The log of a (scope, writer): entries at gapless positions, a hash chain over them, seals.
 
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+
 use crate::{
     id::{Chain, ChangeHash, DocId, NodeId, Scope, Writer},
     time::Millis,
@@ -75,6 +77,25 @@ pub struct Seal {
 pub const SUITE: u8 = 1;
 
 impl Seal {
+    /// Seals a log up to `head`; `key` is the writer's signing key.
+    pub fn sign(log: &LogId, head: LogHead, at: Millis, key: &SigningKey) -> Self {
+        Self {
+            head,
+            at,
+            signature: key.sign(&Self::message(log, &head, at)).to_bytes(),
+        }
+    }
+
+    /// Whether the writer with this Ed25519 public key made this seal for this log. Strict: keys
+    /// of small order and non-canonical signatures do not pass.
+    pub fn verify(&self, log: &LogId, sign_key: &[u8; 32]) -> bool {
+        verify(
+            sign_key,
+            &Self::message(log, &self.head, self.at),
+            &self.signature,
+        )
+    }
+
     /// The bytes a seal signs: suite, scope, writer, position, chain, time.
     pub fn message(log: &LogId, head: &LogHead, at: Millis) -> Vec<u8> {
         let mut m = b"cuntong seal".to_vec();
@@ -118,7 +139,34 @@ pub struct Receipt {
     pub signature: [u8; 64],
 }
 
+impl Batch {
+    /// Position of the last entry, where the seal stands.
+    pub fn last(&self) -> u64 {
+        self.seal.head.seq
+    }
+}
+
 impl Receipt {
+    /// A receipt of the node that signs with `key`.
+    pub fn sign(holder: NodeId, at: Millis, held: Vec<(LogId, LogHead)>, key: &SigningKey) -> Self {
+        let signature = key.sign(&Self::message(holder, at, &held)).to_bytes();
+        Self {
+            holder,
+            at,
+            held,
+            signature,
+        }
+    }
+
+    /// Whether the holder, whose Ed25519 public key this is, made this receipt.
+    pub fn verify(&self, sign_key: &[u8; 32]) -> bool {
+        verify(
+            sign_key,
+            &Self::message(self.holder, self.at, &self.held),
+            &self.signature,
+        )
+    }
+
     /// The bytes a receipt signs.
     pub fn message(holder: NodeId, at: Millis, held: &[(LogId, LogHead)]) -> Vec<u8> {
         let mut m = b"cuntong custody receipt".to_vec();
@@ -151,4 +199,82 @@ pub struct Rejection {
     pub reason: String,
     #[n(6)]
     pub by: NodeId,
+}
+
+impl Rejection {
+    /// The refusal of everything a log holds from `seq` on: seal, chain, writer or scope were
+    /// wrong, so that no single entry can be named.
+    pub fn whole(log: LogId, seq: u64, rule: &str, reason: &str, by: NodeId) -> Self {
+        Self {
+            log,
+            seq,
+            doc: DocId([0; 16]),
+            hash: ChangeHash([0; 32]),
+            rule: rule.to_owned(),
+            reason: reason.to_owned(),
+            by,
+        }
+    }
+
+    /// Whether this refuses the log from `seq` on, and not one entry.
+    pub fn is_whole(&self) -> bool {
+        self.doc == DocId([0; 16])
+    }
+}
+
+fn verify(sign_key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    VerifyingKey::from_bytes(sign_key).is_ok_and(|key| {
+        key.verify_strict(message, &Signature::from_bytes(signature))
+            .is_ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Kind, SiteId};
+
+    fn log() -> LogId {
+        LogId {
+            scope: Scope {
+                kind: Kind::Application,
+                site: SiteId(3),
+            },
+            writer: Writer {
+                node: NodeId([1; 8]),
+                epoch: 1,
+            },
+        }
+    }
+
+    #[test]
+    fn a_seal_is_good_for_its_log_its_head_and_its_key_alone() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let public = key.verifying_key().to_bytes();
+        let head = LogHead::START.after(DocId([1; 16]), ChangeHash([2; 32]));
+        let seal = Seal::sign(&log(), head, Millis(5), &key);
+        assert!(seal.verify(&log(), &public));
+        let mut other = log();
+        other.writer.epoch = 2;
+        assert!(!seal.verify(&other, &public));
+        let mut later = seal.clone();
+        later.at = Millis(6);
+        assert!(!later.verify(&log(), &public));
+        assert!(!seal.verify(&log(), &[0; 32]));
+    }
+
+    #[test]
+    fn a_receipt_covers_exactly_the_heads_it_names() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let public = key.verifying_key().to_bytes();
+        let mut receipt = Receipt::sign(
+            NodeId([1; 8]),
+            Millis(5),
+            vec![(log(), LogHead::START)],
+            &key,
+        );
+        assert!(receipt.verify(&public));
+        receipt.held.push((log(), LogHead::START));
+        assert!(!receipt.verify(&public));
+    }
 }

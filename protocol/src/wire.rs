@@ -1,9 +1,12 @@
 //! Messages between nodes. The same over QUIC and, later, TLS/TCP and files.
 
+pub mod codec;
+pub mod frame;
+
 use crate::{
     control::ControlKey,
     id::{ChangeHash, DocId, NodeId, Scope, Writer},
-    log::{Batch, LogHead, LogId, Receipt, Rejection},
+    log::{Batch, LogHead, LogId, Receipt, Rejection, Seal},
     time::Millis,
 };
 
@@ -43,9 +46,9 @@ pub enum Message {
     /// After a proof that does not match: documents and heads of one scope.
     #[n(7)]
     Heads(#[n(0)] ScopeHeads),
-    /// Ask for every entry of these documents again.
+    /// Asks for every entry of some documents again, or says that such a request is served.
     #[n(8)]
-    Want(#[n(0)] Vec<DocId>),
+    Want(#[n(0)] Want),
     /// Not now; come back after so many milliseconds.
     #[n(9)]
     Busy(#[n(0)] u32),
@@ -84,6 +87,10 @@ pub struct Hello {
     /// Entries not yet covered by a receipt of the county, and the age of the oldest in seconds.
     #[n(7)]
     pub waiting: (u64, u64),
+    /// Logs for which the caller has no receipt of the called node up to its own head: the
+    /// acknowledgment was lost. Empty in the ordinary case.
+    #[cbor(n(8), default)]
+    pub lacking: Vec<LogId>,
 }
 
 /// First message of the node that is called.
@@ -102,7 +109,7 @@ pub struct Welcome {
     pub controls: Vec<(ControlKey, u64)>,
     #[n(5)]
     pub time: Millis,
-    /// Receipts for the caller's own writers.
+    /// Receipts for the logs the caller asked about, the called node's own and those it carries.
     #[n(6)]
     pub receipts: Vec<Receipt>,
     #[n(7)]
@@ -135,8 +142,21 @@ pub struct ScopeHeads {
     pub more: bool,
 }
 
-/// Two different entries at one position of one log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+/// One step of a repair. Each side sends one request, empty when it needs nothing, and one word
+/// that the other's request was served.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Want {
+    #[n(0)]
+    pub scope: Scope,
+    #[n(1)]
+    pub docs: Vec<DocId>,
+    /// False: send me these. True: what you asked for is with you.
+    #[n(2)]
+    pub served: bool,
+}
+
+/// Two different entries at one position of one log, or a log longer than its writer knows.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Fork {
     #[n(0)]
     pub log: LogId,
@@ -145,6 +165,25 @@ pub struct Fork {
     pub held: LogHead,
     #[n(2)]
     pub by: NodeId,
+    /// The writer's own seal on the other branch: without it only an upstream is believed.
+    #[n(3)]
+    pub seal: Option<Seal>,
+}
+
+/// Hash of a scope's part of a vector, whatever the order of `logs`; empty logs do not count.
+pub fn vector_hash(logs: &[(LogId, LogHead)]) -> u64 {
+    let mut sorted: Vec<_> = logs.iter().filter(|(_, head)| head.seq > 0).collect();
+    sorted.sort_unstable_by_key(|(log, _)| *log);
+    let mut hasher = blake3::Hasher::new_derive_key("cuntong 2026 scope vector");
+    for (log, head) in sorted {
+        hasher.update(&[log.scope.kind.code()]);
+        hasher.update(&log.scope.site.0.to_be_bytes());
+        hasher.update(&log.writer.node.0);
+        hasher.update(&log.writer.epoch.to_be_bytes());
+        hasher.update(&head.seq.to_be_bytes());
+        hasher.update(&head.chain.0);
+    }
+    first8(&hasher)
 }
 
 /// The eight bytes a document adds to its scope's digest; sums wrap.
@@ -156,6 +195,10 @@ pub fn digest(doc: DocId, heads: &[ChangeHash]) -> u64 {
     for head in sorted {
         hasher.update(&head.0);
     }
+    first8(&hasher)
+}
+
+fn first8(hasher: &blake3::Hasher) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
     u64::from_be_bytes(first)

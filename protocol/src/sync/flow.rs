@@ -1,0 +1,482 @@
+//! Entries: what to send next, what may be sent, what was received and acknowledged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    id::{Kind, Scope},
+    limits,
+    log::{Batch, LogHead, LogId, Receipt, Rejection},
+    sync::{Admission, Effect, Found, Session, Violation, session::Class},
+    wire::{Fork, Message},
+};
+
+/// Positions of both sides in the logs they share.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    /// Durable here.
+    pub(super) held: BTreeMap<LogId, LogHead>,
+    /// Durable at the peer, as far as it said.
+    pub(super) known: BTreeMap<LogId, LogHead>,
+    /// How far was sent, acknowledged or not.
+    sent: BTreeMap<LogId, LogHead>,
+    /// Batches without an acknowledgment: log and last position.
+    flight: Vec<(LogId, u64)>,
+    /// Batches to be sent again in a repair.
+    pub(super) again: Vec<Batch>,
+    reading: Option<LogId>,
+    /// Logs that hold nothing sealed past what was sent, until more is committed.
+    dry: BTreeSet<LogId>,
+    /// Logs left alone for the rest of the session: forked, or refused as a whole.
+    pub(super) stalled: BTreeSet<LogId>,
+    /// Batches with the host, and the position that follows them.
+    admitting: usize,
+    expected: BTreeMap<LogId, u64>,
+    /// Batches that came before the one they follow.
+    parked: BTreeMap<(LogId, u64), Batch>,
+    /// Heads to acknowledge.
+    unsigned: BTreeMap<LogId, LogHead>,
+    unsigned_batches: usize,
+    signing: usize,
+}
+
+fn raise(map: &mut BTreeMap<LogId, LogHead>, log: LogId, head: LogHead) -> bool {
+    let at = map.entry(log).or_insert(LogHead::START);
+    let higher = head.seq > at.seq;
+    if higher {
+        *at = head;
+    }
+    higher
+}
+
+fn at(map: &BTreeMap<LogId, LogHead>, log: &LogId) -> LogHead {
+    map.get(log).copied().unwrap_or(LogHead::START)
+}
+
+impl Flow {
+    /// What keeps this side from being at rest.
+    pub(super) fn waits_for(&self, shared: &BTreeSet<Scope>) -> Option<&'static str> {
+        let behind = |log: &LogId, mine: &BTreeMap<_, _>, other: &LogHead| {
+            shared.contains(&log.scope)
+                && !self.stalled.contains(log)
+                && at(mine, log).seq < other.seq
+        };
+        if !self.flight.is_empty() {
+            Some("acknowledgment")
+        } else if self.admitting > 0 || self.signing > 0 || !self.unsigned.is_empty() {
+            Some("the own store")
+        } else if self.known.iter().any(|(l, h)| behind(l, &self.held, h)) {
+            Some("entries")
+        } else if self.reading.is_some()
+            || !self.again.is_empty()
+            || self
+                .held
+                .iter()
+                .any(|(l, h)| behind(l, &self.known, h) && !self.dry.contains(l))
+        {
+            Some("the own store")
+        } else {
+            None
+        }
+    }
+
+    /// Whether everything sent, repairs included, is acknowledged.
+    pub(super) fn all_acknowledged(&self) -> bool {
+        self.again.is_empty() && self.flight.is_empty()
+    }
+
+    pub(super) fn narrow(&mut self, shared: &BTreeSet<Scope>) {
+        let keep = |log: &LogId| shared.contains(&log.scope);
+        self.held.retain(|log, _| keep(log));
+        self.known.retain(|log, _| keep(log));
+        self.sent.retain(|log, _| keep(log));
+        self.flight.retain(|(log, _)| keep(log));
+        self.again.retain(|batch| keep(&batch.log));
+        self.parked.retain(|(log, _), _| keep(log));
+    }
+
+    /// The log to read next, and from where.
+    fn next(&self) -> Option<(LogId, LogHead)> {
+        let rank = |log: &LogId| match log.scope.kind {
+            Kind::Handling => 0,
+            Kind::Application => 1,
+            Kind::Notice => 2,
+        };
+        self.held
+            .iter()
+            .filter(|(log, _)| !self.stalled.contains(log) && !self.dry.contains(log))
+            .map(|(log, head)| (log, head, self.reached(log)))
+            .filter(|(_, head, reached)| reached.seq < head.seq)
+            .min_by_key(|(log, _, _)| rank(log))
+            .map(|(log, _, reached)| (*log, reached))
+    }
+
+    /// What the peer holds or has been sent, whichever is further.
+    fn reached(&self, log: &LogId) -> LogHead {
+        let (known, sent) = (at(&self.known, log), at(&self.sent, log));
+        if sent.seq > known.seq { sent } else { known }
+    }
+}
+
+impl Session {
+    /// Forks that two vectors show, and own logs that are longer elsewhere.
+    pub(super) fn compare_vectors(&mut self) {
+        let known: Vec<_> = self.flow.known.iter().map(|(l, h)| (*l, *h)).collect();
+        for (log, theirs) in known {
+            let mine = at(&self.flow.held, &log);
+            if mine.seq == theirs.seq && mine.chain != theirs.chain {
+                self.forked(log, mine, theirs, None);
+            } else if log.writer == self.me.writer && theirs.seq > mine.seq {
+                // The past was lost: what this node writes from here on must not go on from it.
+                self.report.again = true;
+                self.effect(Effect::BeginEpoch(Fork {
+                    log,
+                    held: theirs,
+                    by: self.peer.node,
+                    seal: None,
+                }));
+            }
+        }
+    }
+
+    /// Two branches of one log: `mine` here, `theirs` there.
+    fn forked(
+        &mut self,
+        log: LogId,
+        mine: LogHead,
+        theirs: LogHead,
+        seal: Option<crate::log::Seal>,
+    ) {
+        if !self.flow.stalled.insert(log) {
+            return;
+        }
+        self.report.again |= self.peer.upstream;
+        self.flow.flight.retain(|(l, _)| *l != log);
+        let seen = Fork {
+            log,
+            held: theirs,
+            by: self.peer.node,
+            seal: None,
+        };
+        if log.writer.node == self.me.writer.node {
+            self.effect(Effect::BeginEpoch(seen));
+            return;
+        }
+        if self.peer.upstream {
+            self.effect(Effect::Forked(seen));
+        }
+        if !self.peer.upstream || log.writer.node == self.peer.node {
+            let told = Fork {
+                log,
+                held: mine,
+                by: self.me.writer.node,
+                seal,
+            };
+            self.send(Class::First, Message::Fork(told));
+        }
+    }
+
+    pub(super) fn told_of_fork(&mut self, fork: Fork) {
+        if !self.shared.contains(&fork.log.scope) || fork.by != self.peer.node {
+            return;
+        }
+        if !self.flow.stalled.insert(fork.log) {
+            return;
+        }
+        self.flow.flight.retain(|(log, _)| *log != fork.log);
+        if fork.log.writer.node == self.me.writer.node {
+            self.report.again = true;
+            self.effect(Effect::BeginEpoch(fork));
+        } else if self.peer.upstream {
+            self.report.again = true;
+            self.effect(Effect::Forked(fork));
+        }
+    }
+
+    /// Asks the host for the next batch while the window has room.
+    pub(super) fn read_next(&mut self) {
+        while self.flow.flight.len() < limits::WINDOW_BATCHES && self.flow.reading.is_none() {
+            if let Some((log, after)) = self.flow.next() {
+                self.flow.reading = Some(log);
+                self.effect(Effect::Read(log, after));
+            } else if let Some(batch) = self.flow.again.pop() {
+                self.push(batch);
+            } else {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn read(&mut self, log: LogId, found: Found) {
+        if self.flow.reading == Some(log) {
+            self.flow.reading = None;
+        }
+        if !self.shared.contains(&log.scope) || self.flow.stalled.contains(&log) {
+            return;
+        }
+        let reached = self.flow.reached(&log);
+        match found {
+            Found::Forked(held, seal) => self.forked(log, held, reached, seal),
+            Found::Batch(batch)
+                if batch.log == log && batch.last() > reached.seq && batch.first > 0 =>
+            {
+                raise(&mut self.flow.sent, log, batch.seal.head);
+                self.push(batch);
+            }
+            Found::Nothing | Found::Batch(_) => {
+                self.flow.dry.insert(log);
+            }
+        }
+    }
+
+    fn push(&mut self, batch: Batch) {
+        self.report.sent += batch.entries.len() as u64;
+        self.flow.flight.push((batch.log, batch.last()));
+        let class = match batch.log.scope.kind {
+            Kind::Handling => Class::Results,
+            Kind::Application => Class::Cases,
+            Kind::Notice => Class::Notices,
+        };
+        self.send(class, Message::Push(batch));
+    }
+
+    pub(super) fn pushed(&mut self, batch: Batch) -> Result<(), Violation> {
+        let log = batch.log;
+        if batch.first == 0
+            || batch.last() < batch.first
+            || batch.last() - batch.first + 1 != batch.entries.len() as u64
+        {
+            return Err(Violation::Malformed("PUSH"));
+        }
+        if !self.mine.contains(&log.scope) {
+            let refusal = Rejection::whole(
+                log,
+                batch.first,
+                "G001",
+                "本节点不收存该范围的记录",
+                self.me.writer.node,
+            );
+            self.send(Class::First, Message::Nack(vec![refusal]));
+            return Ok(());
+        }
+        if self.flow.stalled.contains(&log) {
+            return Ok(());
+        }
+        let held = at(&self.flow.held, &log);
+        let next = self
+            .flow
+            .expected
+            .get(&log)
+            .copied()
+            .unwrap_or(held.seq + 1);
+        if batch.last() < next {
+            if self.asked_again(&batch) {
+                self.flow.admitting += 1;
+                self.effect(Effect::Readmit(batch));
+            } else if self.flow.expected.contains_key(&log) {
+                // The first copy is with the host; its acknowledgment answers both.
+            } else {
+                self.acknowledge(log, held);
+            }
+            return Ok(());
+        }
+        if self.flow.parked.contains_key(&(log, batch.first)) {
+            return Ok(());
+        }
+        if self.flow.admitting + self.flow.parked.len() >= limits::WINDOW_BATCHES {
+            return Err(Violation::Window);
+        }
+        if batch.first > next {
+            self.flow.parked.insert((log, batch.first), batch);
+            return Ok(());
+        }
+        self.admit(batch);
+        Ok(())
+    }
+
+    fn admit(&mut self, batch: Batch) {
+        self.report.received += batch.entries.len() as u64;
+        self.flow.admitting += 1;
+        self.flow.expected.insert(batch.log, batch.last() + 1);
+        self.effect(Effect::Admit(batch));
+    }
+
+    pub(super) fn admitted(&mut self, admission: Admission) {
+        let Admission {
+            log,
+            head,
+            rejections,
+            fork,
+        } = admission;
+        self.flow.admitting = self.flow.admitting.saturating_sub(1);
+        let whole = rejections.iter().any(Rejection::is_whole);
+        if !rejections.is_empty() {
+            self.refusals(rejections);
+        }
+        self.proofs.unprove(log.scope);
+        if self.shared.contains(&log.scope) {
+            raise(&mut self.flow.held, log, head);
+        }
+        if let Some(fork) = fork {
+            let theirs = at(&self.flow.known, &log);
+            self.forked(log, head, theirs, fork.seal);
+        }
+        if whole {
+            self.flow.stalled.insert(log);
+        }
+        if self.flow.stalled.contains(&log) {
+            self.flow.expected.remove(&log);
+            self.flow.parked.retain(|(l, _), _| *l != log);
+            return;
+        }
+        // The peer sent these entries, so it holds them.
+        raise(&mut self.flow.known, log, head);
+        if self
+            .flow
+            .expected
+            .get(&log)
+            .is_some_and(|n| *n <= head.seq + 1)
+        {
+            self.flow.expected.remove(&log);
+        }
+        self.acknowledge(log, head);
+        self.unpark(log);
+    }
+
+    fn unpark(&mut self, log: LogId) {
+        let next = at(&self.flow.held, &log).seq + 1;
+        let ready = self
+            .flow
+            .parked
+            .range((log, 0)..=(log, next))
+            .map(|(key, _)| *key)
+            .next();
+        if let Some(batch) = ready.and_then(|key| self.flow.parked.remove(&key)) {
+            if batch.last() >= next {
+                self.admit(batch);
+            } else {
+                self.unpark(log);
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, log: LogId, head: LogHead) {
+        if head.seq > 0 {
+            self.flow.unsigned.insert(log, head);
+        }
+        self.flow.unsigned_batches += 1;
+    }
+
+    /// Has receipts signed when nothing is with the host, or half a window waits for them. One
+    /// receipt per site: it may be carried to a node that must not hear of other sites.
+    pub(super) fn sign_ready(&mut self) {
+        let pressing = self.flow.unsigned_batches * 2 >= limits::WINDOW_BATCHES;
+        if self.flow.admitting > 0 && !pressing {
+            return;
+        }
+        self.flow.unsigned_batches = 0;
+        let mut by_site: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (log, head) in std::mem::take(&mut self.flow.unsigned) {
+            by_site.entry(log.scope.site).or_default().push((log, head));
+        }
+        for held in by_site.into_values() {
+            self.flow.signing += 1;
+            self.effect(Effect::Sign(held));
+        }
+    }
+
+    pub(super) fn signed(&mut self, receipt: Receipt) {
+        self.flow.signing = self.flow.signing.saturating_sub(1);
+        self.send(Class::Acknowledge, Message::Ack(vec![receipt]));
+    }
+
+    pub(super) fn acknowledged(&mut self, receipts: Vec<Receipt>) {
+        for receipt in &receipts {
+            if receipt.holder != self.peer.node {
+                continue;
+            }
+            for (log, head) in &receipt.held {
+                if !self.shared.contains(&log.scope) {
+                    continue;
+                }
+                raise(&mut self.flow.known, *log, *head);
+                self.flow
+                    .flight
+                    .retain(|(l, last)| l != log || *last > head.seq);
+            }
+        }
+        let receipts = self.fit(receipts);
+        if !receipts.is_empty() {
+            self.effect(Effect::Keep(receipts));
+        }
+    }
+
+    /// Receipts about scopes both may read, no more than a message carries.
+    pub(super) fn fit(&self, mut receipts: Vec<Receipt>) -> Vec<Receipt> {
+        receipts.retain(|r| {
+            r.held
+                .iter()
+                .all(|(log, _)| self.shared.contains(&log.scope))
+        });
+        receipts.truncate(limits::LIST_MAX);
+        receipts
+    }
+
+    pub(super) fn refused(&mut self, mut rejections: Vec<Rejection>) {
+        rejections.retain(|r| self.shared.contains(&r.log.scope));
+        for rejection in &rejections {
+            self.proofs.unprove(rejection.log.scope);
+            if rejection.by == self.peer.node && rejection.is_whole() {
+                self.flow.stalled.insert(rejection.log);
+                self.flow.flight.retain(|(log, _)| *log != rejection.log);
+            }
+        }
+        if !rejections.is_empty() {
+            self.effect(Effect::Reject(rejections));
+        }
+    }
+
+    pub(super) fn refusals(&mut self, mut rejections: Vec<Rejection>) {
+        rejections.retain(|r| self.mine.contains(&r.log.scope));
+        while !rejections.is_empty() {
+            let rest = rejections.split_off(rejections.len().min(limits::LIST_MAX));
+            self.send(Class::First, Message::Nack(rejections));
+            rejections = rest;
+        }
+    }
+
+    pub(super) fn committed(&mut self, heads: &[(LogId, LogHead)]) {
+        for (log, head) in heads {
+            if !self.shared.contains(&log.scope) {
+                continue;
+            }
+            if raise(&mut self.flow.held, *log, *head) {
+                self.flow.dry.remove(log);
+                self.proofs.unprove(log.scope);
+            }
+        }
+    }
+
+    /// Receipts go down: the peer's own it has, and an upstream asks nobody below.
+    pub(super) fn carry_receipts(&mut self, mut receipts: Vec<Receipt>) {
+        if self.peer.upstream || !self.has_greeted() {
+            return;
+        }
+        receipts.retain(|r| r.holder != self.peer.node);
+        let receipts = self.fit(receipts);
+        if !receipts.is_empty() {
+            self.send(Class::Acknowledge, Message::Ack(receipts));
+        }
+    }
+
+    /// Refusals of an upstream go down to those who may read the entries.
+    pub(super) fn carry_rejections(&mut self, mut rejections: Vec<Rejection>) {
+        for rejection in &rejections {
+            self.proofs.unprove(rejection.log.scope);
+        }
+        if self.peer.upstream || !self.has_greeted() {
+            return;
+        }
+        rejections.retain(|r| self.shared.contains(&r.log.scope) && r.by != self.peer.node);
+        self.refusals(rejections);
+    }
+}

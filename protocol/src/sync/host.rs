@@ -1,0 +1,160 @@
+//! The driver between a [`Session`](super::Session) and a store.
+
+use crate::{
+    control::ControlKey,
+    id::{ChangeHash, DocId, Scope},
+    log::{Batch, LogHead, LogId, Receipt, Rejection},
+    sync::{Admission, Effect, Found, Input, Met, Opening, Peer, Settled},
+    wire::{Fork, ScopeProof},
+};
+
+/// What a session asks of a node's store. Every method that writes returns after the write is
+/// durable.
+pub trait Replica {
+    type Error;
+
+    /// What [`Opening`] describes, for this peer; `lacking` is what the peer wants receipts for.
+    fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening, Self::Error>;
+    /// Notes what the peer said of itself.
+    fn met(&mut self, peer: &Peer, met: &Met) -> Result<(), Self::Error>;
+    /// The entries past `after` up to a seal, at most [`crate::limits::BATCH_BYTES_MAX`] bytes.
+    /// `Forked` when the log's chain at `after.seq` is not `after.chain`.
+    fn read(&mut self, log: LogId, after: LogHead) -> Result<Found, Self::Error>;
+    /// Takes a batch through [`crate::gate`].
+    fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, Self::Error>;
+    /// Takes entries already held through the gate again, where a document lacks their change.
+    fn readmit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, Self::Error>;
+    /// A receipt of this node for these heads.
+    fn sign(&mut self, held: Vec<(LogId, LogHead)>) -> Result<Receipt, Self::Error>;
+    /// Takes a control document; whether it replaced an older one. One that is old, foreign or
+    /// badly signed is recorded and is not an error.
+    fn take_control(&mut self, peer: &Peer, bytes: &[u8]) -> Result<bool, Self::Error>;
+    /// Control documents the peer may have and lacks, in the order to take them.
+    fn give_controls(
+        &mut self,
+        peer: &Peer,
+        have: &[(ControlKey, u64)],
+    ) -> Result<Vec<Vec<u8>>, Self::Error>;
+    /// Verifies and keeps receipts; returns those that say something new.
+    fn keep(&mut self, peer: &Peer, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, Self::Error>;
+    /// Records refusals. When `peer.upstream`, the entries are taken out of their documents and
+    /// refused ones of this node's own writer begin a new epoch. Returns the refusals that are
+    /// new, and heads that became durable by it.
+    fn reject(&mut self, peer: &Peer, rejections: Vec<Rejection>) -> Result<Rejected, Self::Error>;
+    /// Digests of these scopes.
+    fn digests(&mut self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, Self::Error>;
+    /// Every document of a scope with its sorted heads.
+    fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>, Self::Error>;
+    /// Sealed batches that hold every entry of these documents.
+    fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>, Self::Error>;
+    /// A log forked. Of this node's own: begins a new epoch, if `fork.by` is upstream or
+    /// `fork.seal` is this node's own. Of another writer: puts its branch aside for the
+    /// upstream's. Returns heads that became durable by it.
+    fn fork(&mut self, peer: &Peer, fork: &Fork) -> Result<Vec<(LogId, LogHead)>, Self::Error>;
+    /// Notes the end of an exchange.
+    fn settled(&mut self, peer: &Peer, settled: &Settled) -> Result<(), Self::Error>;
+}
+
+/// What [`Replica::reject`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rejected {
+    pub new: Vec<Rejection>,
+    pub committed: Vec<(LogId, LogHead)>,
+}
+
+/// What came of an effect.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Performed {
+    /// For the session that asked.
+    pub answers: Vec<Input>,
+    /// For every other session of this node.
+    pub news: Vec<Input>,
+}
+
+impl Performed {
+    fn answer(input: Input) -> Self {
+        Self {
+            answers: vec![input],
+            news: Vec::new(),
+        }
+    }
+}
+
+/// Does one effect. [`Effect::Send`] and [`Effect::Close`] are the link's own and do nothing here.
+///
+/// # Errors
+/// The replica's: the session is to be stopped.
+pub fn perform<R: Replica>(
+    effect: Effect,
+    peer: &Peer,
+    replica: &mut R,
+) -> Result<Performed, R::Error> {
+    Ok(match effect {
+        Effect::Send(_) | Effect::Close(_) => Performed::default(),
+        Effect::Met(met) => {
+            replica.met(peer, &met)?;
+            Performed::default()
+        }
+        Effect::Open { lacking } => Performed::answer(Input::Start(replica.open(peer, &lacking)?)),
+        Effect::Read(log, after) => Performed::answer(Input::Batch(log, replica.read(log, after)?)),
+        Effect::Admit(batch) => admitted(replica.admit(peer, batch)?),
+        Effect::Readmit(batch) => admitted(replica.readmit(peer, batch)?),
+        Effect::Sign(held) => Performed::answer(Input::Signed(replica.sign(held)?)),
+        Effect::TakeControl(bytes) => Performed {
+            news: if replica.take_control(peer, &bytes)? {
+                vec![Input::ControlsChanged]
+            } else {
+                Vec::new()
+            },
+            answers: vec![Input::ControlTaken],
+        },
+        Effect::GiveControls { have } => {
+            Performed::answer(Input::Controls(replica.give_controls(peer, &have)?))
+        }
+        Effect::Keep(receipts) => {
+            let new = replica.keep(peer, receipts)?;
+            Performed {
+                answers: Vec::new(),
+                news: unless_empty(new, Input::Receipts),
+            }
+        }
+        Effect::Reject(rejections) => {
+            let Rejected { new, committed } = replica.reject(peer, rejections)?;
+            let mut news = unless_empty(new, Input::Rejections);
+            news.extend(unless_empty(committed.clone(), Input::Committed));
+            Performed {
+                answers: unless_empty(committed, Input::Committed),
+                news,
+            }
+        }
+        Effect::Digest(scopes) => Performed::answer(Input::Digests(replica.digests(&scopes)?)),
+        Effect::ReadHeads(scope) => Performed::answer(Input::Heads(scope, replica.heads(scope)?)),
+        Effect::ReadDocs(docs) => Performed::answer(Input::DocBatches(replica.batches_of(&docs)?)),
+        Effect::BeginEpoch(fork) | Effect::Forked(fork) => {
+            let committed = replica.fork(peer, &fork)?;
+            Performed {
+                answers: unless_empty(committed.clone(), Input::Committed),
+                news: unless_empty(committed, Input::Committed),
+            }
+        }
+        Effect::Settled(settled) => {
+            replica.settled(peer, &settled)?;
+            Performed::default()
+        }
+    })
+}
+
+fn admitted(admission: Admission) -> Performed {
+    Performed {
+        news: vec![Input::Committed(vec![(admission.log, admission.head)])],
+        answers: vec![Input::Admitted(admission)],
+    }
+}
+
+fn unless_empty<T>(list: Vec<T>, input: impl Fn(Vec<T>) -> Input) -> Vec<Input> {
+    if list.is_empty() {
+        Vec::new()
+    } else {
+        vec![input(list)]
+    }
+}

@@ -1,0 +1,515 @@
+//! The session itself: greeting, deadlines, and who handles which message.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::{
+    control::ControlKey,
+    id::Scope,
+    limits,
+    log::{LogHead, LogId},
+    sync::{
+        Closing, Effect, Input, Me, Met, Opening, Peer, Role, Settled, Violation, flow::Flow,
+        proof::Proofs,
+    },
+    time::Millis,
+    wire::{Hello, Message, VERSION, Welcome},
+};
+
+/// One exchange with one peer, from the first message to the end of the connection.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) role: Role,
+    pub(super) me: Me,
+    pub(super) peer: Peer,
+    /// Scopes this node may hold; what comes for another is refused unread.
+    pub(super) mine: BTreeSet<Scope>,
+    /// Scopes the peer may hold as well: only these are spoken of.
+    pub(super) shared: BTreeSet<Scope>,
+    phase: Phase,
+    began: Millis,
+    heard: Millis,
+    now: Millis,
+    /// Messages that came before their turn.
+    early: VecDeque<Message>,
+    effects: VecDeque<Effect>,
+    /// By class: what must not wait goes first.
+    sends: [VecDeque<Message>; CLASSES],
+    closing: Option<Closing>,
+    hello: Option<Hello>,
+    their_boot: Option<[u8; 8]>,
+    their_controls: Vec<(ControlKey, u64)>,
+    /// Control documents that went either way in this session.
+    controls_seen: BTreeSet<[u8; 32]>,
+    controls_asked: bool,
+    controls_taking: usize,
+    pub(super) flow: Flow,
+    pub(super) proofs: Proofs,
+    pub(super) report: Settled,
+    settled: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Not connected yet.
+    Fresh,
+    /// Waits for the peer's first message.
+    Greeting,
+    /// Waits for the host's `Start`.
+    Opening,
+    /// Both vectors are known.
+    Open,
+    Closed,
+}
+
+/// Order of sending.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Class {
+    /// Greeting, control documents, refusals.
+    First,
+    Acknowledge,
+    Results,
+    Cases,
+    Notices,
+    /// Proofs and repair.
+    Last,
+}
+
+const CLASSES: usize = 6;
+
+impl Session {
+    /// A session with a peer that has proved its key and stands in the roster. `mine` and
+    /// `theirs` are the scopes the two nodes may read.
+    pub fn new(role: Role, me: Me, peer: Peer, mine: Vec<Scope>, theirs: &[Scope]) -> Self {
+        let mine: BTreeSet<_> = mine.into_iter().collect();
+        Self {
+            role,
+            me,
+            peer,
+            shared: theirs
+                .iter()
+                .filter(|s| mine.contains(s))
+                .copied()
+                .collect(),
+            mine,
+            phase: Phase::Fresh,
+            began: Millis(0),
+            heard: Millis(0),
+            now: Millis(0),
+            early: VecDeque::new(),
+            effects: VecDeque::new(),
+            sends: Default::default(),
+            closing: None,
+            hello: None,
+            their_boot: None,
+            their_controls: Vec::new(),
+            controls_seen: BTreeSet::new(),
+            controls_asked: false,
+            controls_taking: 0,
+            flow: Flow::default(),
+            proofs: Proofs::default(),
+            report: Settled::default(),
+            settled: false,
+        }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Takes in what happened. `now` never goes back within a session.
+    ///
+    /// # Errors
+    /// A rule the peer broke. The session is then over: poll it to the end and drop it.
+    pub fn handle(&mut self, input: Input, now: Millis) -> Result<(), Violation> {
+        self.now = self.now.max(now);
+        if self.phase == Phase::Closed {
+            return Err(Violation::Closed);
+        }
+        let outcome = self.take(input);
+        if let Err(violation) = outcome {
+            self.close(Closing::Violation(violation));
+            return outcome;
+        }
+        self.go_on();
+        Ok(())
+    }
+
+    /// The next thing to do, until there is none. After [`Effect::Close`] nothing follows.
+    pub fn poll(&mut self) -> Option<Effect> {
+        if let Some(effect) = self.effects.pop_front() {
+            return Some(effect);
+        }
+        for queue in &mut self.sends {
+            if let Some(message) = queue.pop_front() {
+                return Some(Effect::Send(message));
+            }
+        }
+        self.closing.take().map(Effect::Close)
+    }
+
+    /// When to give [`Input::Tick`] if nothing else happens, and what is being waited for. `None`
+    /// once both sides agree: whether the line still stands is then the transport's to know.
+    pub fn deadline(&self) -> Option<(Millis, &'static str)> {
+        match self.phase {
+            Phase::Fresh | Phase::Closed => None,
+            Phase::Greeting => Some((self.began.after(limits::HELLO_WAIT_MS), "hello")),
+            Phase::Opening => Some((self.heard.after(limits::IDLE_WAIT_MS), "the own store")),
+            Phase::Open if self.settled => None,
+            Phase::Open => Some((self.heard.after(limits::IDLE_WAIT_MS), self.waits_for())),
+        }
+    }
+
+    fn waits_for(&self) -> &'static str {
+        if self.controls_asked || self.controls_taking > 0 {
+            "control documents"
+        } else if let Some(what) = self.flow.waits_for(&self.shared) {
+            what
+        } else {
+            "proof"
+        }
+    }
+
+    fn take(&mut self, input: Input) -> Result<(), Violation> {
+        match input {
+            Input::Connected => self.connected(),
+            Input::Start(opening) => self.start(opening)?,
+            Input::Busy(ms) => {
+                self.send(Class::First, Message::Busy(ms));
+                self.close(Closing::ToldBusy(ms));
+            }
+            Input::Message(message) => {
+                self.heard = self.now;
+                self.message(message)?;
+            }
+            Input::Batch(log, found) => self.read(log, found),
+            Input::Admitted(admission) => self.admitted(admission),
+            Input::Signed(receipt) => self.signed(receipt),
+            Input::Controls(documents) => self.give_controls(documents),
+            Input::ControlTaken => {
+                self.controls_taking = self.controls_taking.saturating_sub(1);
+            }
+            Input::Digests(proofs) => self.digests(proofs),
+            Input::Heads(scope, heads) => self.own_heads(scope, heads),
+            Input::DocBatches(batches) => self.doc_batches(batches),
+            Input::Committed(heads) => self.committed(&heads),
+            Input::Receipts(receipts) => self.carry_receipts(receipts),
+            Input::Rejections(rejections) => self.carry_rejections(rejections),
+            Input::ControlsChanged => self.controls_changed(),
+            Input::Scopes { mine, peer } => self.scopes(mine, &peer),
+            Input::Tick => self.tick(),
+            Input::Stop => self.close(Closing::Stopped),
+        }
+        Ok(())
+    }
+
+    /// Does whatever the state now allows.
+    fn go_on(&mut self) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        if !self.controls_asked {
+            self.read_next();
+        }
+        self.sign_ready();
+        let quiet = !self.controls_asked
+            && self.controls_taking == 0
+            && self.flow.waits_for(&self.shared).is_none();
+        let settled = quiet && self.prove();
+        if settled && !self.settled {
+            let report = self.settlement();
+            self.effect(Effect::Settled(report));
+        }
+        self.settled = settled;
+    }
+
+    fn settlement(&self) -> Settled {
+        Settled {
+            mismatched: self.proofs.mismatched.iter().copied().collect(),
+            stalled: self.flow.stalled.iter().copied().collect(),
+            ..self.report.clone()
+        }
+    }
+
+    fn connected(&mut self) {
+        if self.phase != Phase::Fresh {
+            return;
+        }
+        (self.began, self.heard) = (self.now, self.now);
+        match self.role {
+            Role::Caller => {
+                self.phase = Phase::Opening;
+                self.effect(Effect::Open {
+                    lacking: Vec::new(),
+                });
+            }
+            Role::Callee => self.phase = Phase::Greeting,
+        }
+    }
+
+    fn start(&mut self, opening: Opening) -> Result<(), Violation> {
+        if self.phase != Phase::Opening {
+            return Ok(());
+        }
+        self.flow.held = self.shared_part(&opening.vector);
+        let vector: Vec<_> = self.flow.held.iter().map(|(l, h)| (*l, *h)).collect();
+        match (self.role, self.hello.take()) {
+            (Role::Callee, Some(hello)) => {
+                let welcome = Welcome {
+                    version: VERSION,
+                    writer: self.me.writer,
+                    boot: self.me.boot,
+                    vector,
+                    controls: opening.controls,
+                    time: self.now,
+                    receipts: self.fit(opening.receipts),
+                    product: self.me.product.clone(),
+                };
+                self.send(Class::First, Message::Welcome(welcome));
+                self.refusals(opening.rejections);
+                self.open(&hello.vector, hello.controls)?;
+            }
+            (Role::Caller | Role::Callee, _) => {
+                let mut lacking = opening.lacking;
+                lacking.retain(|log| self.shared.contains(&log.scope));
+                lacking.truncate(limits::LIST_MAX);
+                let hello = Hello {
+                    version: VERSION,
+                    writer: self.me.writer,
+                    boot: self.me.boot,
+                    vector,
+                    controls: opening.controls,
+                    time: self.now,
+                    product: self.me.product.clone(),
+                    waiting: opening.waiting,
+                    lacking,
+                };
+                self.send(Class::First, Message::Hello(hello));
+                self.phase = Phase::Greeting;
+                self.refusals(opening.rejections);
+                self.carry_receipts(opening.receipts);
+            }
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, message: Message) -> Result<(), Violation> {
+        match (self.phase, message) {
+            (Phase::Greeting, Message::Hello(hello)) if self.role == Role::Callee => {
+                self.hello(hello)
+            }
+            (Phase::Greeting, Message::Welcome(welcome)) if self.role == Role::Caller => {
+                self.welcome(welcome)
+            }
+            (_, Message::Upgrade(version)) => {
+                self.close(Closing::Version(version));
+                Ok(())
+            }
+            (_, Message::Busy(ms)) if self.role == Role::Caller => {
+                self.close(Closing::Busy(ms));
+                Ok(())
+            }
+            (_, Message::Busy(_)) => Err(Violation::Unexpected("BUSY")),
+            (Phase::Open, message) => self.open_message(message),
+            (Phase::Closed, _) => Err(Violation::Closed),
+            (Phase::Fresh | Phase::Greeting | Phase::Opening, message) => {
+                if self.early.len() >= limits::EARLY_MESSAGES_MAX {
+                    return Err(Violation::Early);
+                }
+                self.early.push_back(message);
+                Ok(())
+            }
+        }
+    }
+
+    fn hello(&mut self, hello: Hello) -> Result<(), Violation> {
+        if hello.version.major != VERSION.major {
+            self.send(Class::First, Message::Upgrade(VERSION));
+            self.close(Closing::Version(hello.version));
+            return Ok(());
+        }
+        self.met(Met {
+            version: hello.version,
+            writer: hello.writer,
+            boot: hello.boot,
+            time: hello.time,
+            product: hello.product.clone(),
+            waiting: Some(hello.waiting),
+        })?;
+        let mut lacking = hello.lacking.clone();
+        lacking.retain(|log| self.shared.contains(&log.scope));
+        self.phase = Phase::Opening;
+        self.hello = Some(hello);
+        self.effect(Effect::Open { lacking });
+        Ok(())
+    }
+
+    fn welcome(&mut self, welcome: Welcome) -> Result<(), Violation> {
+        if welcome.version.major != VERSION.major {
+            self.close(Closing::Version(welcome.version));
+            return Ok(());
+        }
+        self.met(Met {
+            version: welcome.version,
+            writer: welcome.writer,
+            boot: welcome.boot,
+            time: welcome.time,
+            product: welcome.product,
+            waiting: None,
+        })?;
+        if !welcome.receipts.is_empty() {
+            self.acknowledged(welcome.receipts);
+        }
+        self.open(&welcome.vector, welcome.controls)
+    }
+
+    fn met(&mut self, met: Met) -> Result<(), Violation> {
+        if met.writer.node != self.peer.node {
+            return Err(Violation::WrongNode);
+        }
+        self.their_boot = Some(met.boot);
+        self.effect(Effect::Met(met));
+        Ok(())
+    }
+
+    fn open(
+        &mut self,
+        vector: &[(LogId, LogHead)],
+        controls: Vec<(ControlKey, u64)>,
+    ) -> Result<(), Violation> {
+        self.phase = Phase::Open;
+        self.their_controls = controls;
+        self.ask_controls();
+        self.flow.known = self.shared_part(vector);
+        self.compare_vectors();
+        while let Some(message) = self.early.pop_front() {
+            self.message(message)?;
+        }
+        Ok(())
+    }
+
+    fn open_message(&mut self, message: Message) -> Result<(), Violation> {
+        match message {
+            Message::Hello(Hello { boot, .. }) | Message::Welcome(Welcome { boot, .. }) => {
+                // The same greeting twice does no harm; another one is another session.
+                if self.their_boot == Some(boot) {
+                    Ok(())
+                } else {
+                    Err(Violation::Unexpected("a second greeting"))
+                }
+            }
+            Message::Push(batch) => self.pushed(batch),
+            Message::Ack(receipts) => {
+                self.acknowledged(receipts);
+                Ok(())
+            }
+            Message::Nack(rejections) => {
+                self.refused(rejections);
+                Ok(())
+            }
+            Message::Proof(proofs) => {
+                self.their_proofs(&proofs);
+                Ok(())
+            }
+            Message::Heads(heads) => self.their_heads(heads),
+            Message::Want(want) => {
+                self.wanted(want);
+                Ok(())
+            }
+            Message::Fork(fork) => {
+                self.told_of_fork(fork);
+                Ok(())
+            }
+            Message::Ctrl(bytes) => {
+                self.take_control(bytes);
+                Ok(())
+            }
+            Message::Busy(_) | Message::Upgrade(_) => Err(Violation::Unexpected("BUSY")),
+        }
+    }
+
+    fn ask_controls(&mut self) {
+        if !self.controls_asked {
+            self.controls_asked = true;
+            let have = self.their_controls.clone();
+            self.effect(Effect::GiveControls { have });
+        }
+    }
+
+    fn controls_changed(&mut self) {
+        if self.phase == Phase::Open {
+            self.ask_controls();
+        }
+    }
+
+    fn give_controls(&mut self, documents: Vec<Vec<u8>>) {
+        self.controls_asked = false;
+        for bytes in documents {
+            if self.controls_seen.insert(*blake3::hash(&bytes).as_bytes()) {
+                self.send(Class::First, Message::Ctrl(bytes));
+            }
+        }
+    }
+
+    fn take_control(&mut self, bytes: Vec<u8>) {
+        if self.controls_seen.insert(*blake3::hash(&bytes).as_bytes()) {
+            self.controls_taking += 1;
+            self.effect(Effect::TakeControl(bytes));
+        }
+    }
+
+    fn scopes(&mut self, mine: Vec<Scope>, peer: &[Scope]) {
+        let now: BTreeSet<Scope> = mine
+            .into_iter()
+            .filter(|scope| peer.contains(scope))
+            .collect();
+        if !now.is_subset(&self.shared) {
+            self.report.again = true;
+        }
+        self.shared.retain(|scope| now.contains(scope));
+        self.flow.narrow(&self.shared);
+        self.proofs.narrow(&self.shared);
+    }
+
+    fn tick(&mut self) {
+        if let Some((at, what)) = self.deadline()
+            && self.now >= at
+        {
+            self.close(Closing::Silent(what));
+        }
+    }
+
+    fn close(&mut self, why: Closing) {
+        self.phase = Phase::Closed;
+        self.effects.clear();
+        if matches!(why, Closing::Violation(_) | Closing::Stopped) {
+            self.sends.iter_mut().for_each(VecDeque::clear);
+        }
+        self.closing = Some(why);
+    }
+
+    fn shared_part(&self, vector: &[(LogId, LogHead)]) -> BTreeMap<LogId, LogHead> {
+        vector
+            .iter()
+            .filter(|(log, head)| self.shared.contains(&log.scope) && head.seq > 0)
+            .copied()
+            .collect()
+    }
+
+    /// Whether this side's first message was sent.
+    pub(super) fn has_greeted(&self) -> bool {
+        match self.phase {
+            Phase::Open => true,
+            Phase::Greeting => self.role == Role::Caller,
+            Phase::Fresh | Phase::Opening | Phase::Closed => false,
+        }
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    pub(super) fn send(&mut self, class: Class, message: Message) {
+        self.sends[class as usize].push_back(message);
+    }
+}
