@@ -12,6 +12,9 @@ use jiff::{
 
 use crate::{case::Due, control::CalendarDoc, time::Millis};
 
+/// No limit or period is followed further than a hundred years: a wrong clock may have written
+/// any date, and nobody waits for a count of ten thousand years.
+const FOLLOWED_DAYS_MAX: u32 = 36_600;
 const DAY_MS: i64 = 24 * 3_600 * 1000;
 /// China keeps one time, UTC+8, without summer time.
 const ZONE_MS: i64 = 8 * 3_600 * 1000;
@@ -120,7 +123,7 @@ impl Calendar {
     /// overlap; one that begins after the limit has passed does not bring it back.
     pub fn add_workdays_without(&self, start: Date, days: u32, stopped: &[Suspension]) -> Due {
         let mut due = self.due(start, false);
-        let mut left = days;
+        let mut left = days.min(FOLLOWED_DAYS_MAX);
         while left > 0 {
             let Ok(next) = due.date.tomorrow() else { break };
             due.date = next;
@@ -133,7 +136,7 @@ impl Calendar {
     }
 
     /// Working days after `start`, up to and with `end`; 0 when `end` is not later. Where the
-    /// calendar covers nothing, Monday to Friday count.
+    /// calendar covers nothing, Monday to Friday count; no more than a hundred years are counted.
     pub fn workdays_between(&self, start: Date, end: Date) -> u32 {
         self.elapsed(start, end, &[])
     }
@@ -142,7 +145,10 @@ impl Calendar {
     pub fn elapsed(&self, start: Date, end: Date, stopped: &[Suspension]) -> u32 {
         let mut used = 0;
         let mut day = start;
-        while day < end {
+        for _followed in 0..FOLLOWED_DAYS_MAX {
+            if day >= end {
+                break;
+            }
             let Ok(next) = day.tomorrow() else { break };
             day = next;
             if self.works(day) && !stopped.iter().any(|s| s.covers(day)) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use crate::{
-    act::{ActBody, ActKind},
+    act::{ActBody, ActKind, Mandate, Missing},
     id::{ActId, CaseId, ChangeHash, Kind, PersonId, SiteId, Writer},
     role::Role,
     state::State,
@@ -23,6 +23,10 @@ pub struct Case {
     pub item_version: u32,
     /// Printed number; none while a draft.
     pub number: Option<String>,
+    /// Present when an agent acts in the resident's place.
+    pub mandate: Option<Mandate>,
+    /// When what counts happened, by the clocks of the desks.
+    pub moments: Moments,
     pub state: State,
     pub flags: Flags,
     pub fields: BTreeMap<String, Field>,
@@ -33,6 +37,17 @@ pub struct Case {
     pub clocks: Clocks,
     /// Different fields edited without knowing of each other: merged, announced (并行修改).
     pub parallel: Vec<Parallel>,
+}
+
+/// The steps that count, void acts left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moments {
+    /// When the papers were really taken: for 补录 not when they were typed.
+    pub received: Option<Millis>,
+    pub accepted: Option<Millis>,
+    pub decided: Option<Millis>,
+    pub closed: Option<Millis>,
+    pub delivered: Option<Millis>,
 }
 
 /// Dimensions beside the state.
@@ -90,6 +105,8 @@ pub struct Event {
     pub side: Kind,
     pub person: PersonId,
     pub role: Role,
+    /// The site of the desk.
+    pub site: SiteId,
     pub at: Millis,
     pub clock: ClockState,
     pub body: ActBody,
@@ -197,6 +214,28 @@ impl Case {
         self.fields
             .values()
             .any(|f| matches!(f, Field::Conflict(_)))
+    }
+
+    /// What correction notices asked for; of two notices that did not know of each other, the
+    /// union.
+    pub fn asked(&self) -> Vec<&Missing> {
+        let mut all: Vec<&Missing> = Vec::new();
+        for event in self.timeline.iter().filter(|e| e.void.is_none()) {
+            if let ActBody::Correct(correct) = &event.body {
+                all.extend(correct.missing.iter());
+            }
+        }
+        all
+    }
+
+    /// Materials promised for later at acceptance: indexes into the item's list.
+    pub fn gaps(&self) -> &[u32] {
+        for event in self.timeline.iter().filter(|e| e.void.is_none()) {
+            if let ActBody::Accept(accept) = &event.body {
+                return &accept.gaps;
+            }
+        }
+        &[]
     }
 
     /// Writers are shown by actor; this finds the one of an event.

@@ -15,6 +15,7 @@ pub mod catalogue;
 mod check;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod places_csv;
 mod rows;
 pub mod sample;
 pub mod signed;

@@ -144,6 +144,8 @@ fn no_clock_is_wrong_enough_to_break_the_calendar() {
     assert_eq!(civil_day(Millis(i64::MIN)), Date::MIN);
     let due = china().add_workdays(Date::MAX, 10);
     assert_eq!((due.date, due.provisional), (Date::MAX, false));
+    assert!(china().elapsed(Date::MIN, Date::MAX, &[]) <= FOLLOWED_DAYS_MAX);
+    assert!(china().add_workdays(day(20_260_302), u32::MAX).provisional);
 }
 
 #[test]

@@ -72,7 +72,11 @@ pub(super) fn rows(csv: &str, columns: &[&str]) -> Result<Vec<Row>, Vec<RowError
     if csv.len() > CSV_BYTES_MAX {
         return Err(of_file("文件太大".into()));
     }
-    let text = csv.strip_prefix('\u{feff}').unwrap_or(csv);
+    // The reader counts lines one short after `\r\n`.
+    let text = csv
+        .strip_prefix('\u{feff}')
+        .unwrap_or(csv)
+        .replace("\r\n", "\n");
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(text.as_bytes());

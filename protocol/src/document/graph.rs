@@ -48,12 +48,21 @@ impl Graph {
         Self { index, ancestors }
     }
 
+    pub(crate) fn rank(&self, change: ChangeHash) -> Option<usize> {
+        self.index.get(&change).copied()
+    }
+
     /// Whether the writer of `later` had `earlier` when writing. A change does not know itself.
     pub(crate) fn knew(&self, later: ChangeHash, earlier: ChangeHash) -> bool {
-        let (Some(&later), Some(&earlier)) = (self.index.get(&later), self.index.get(&earlier))
-        else {
-            return false;
-        };
-        self.ancestors[later][earlier / 64] >> (earlier % 64) & 1 == 1
+        match (self.rank(later), self.rank(earlier)) {
+            (Some(later), Some(earlier)) => self.knew_at(later, earlier),
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    /// The same by rank.
+    pub(crate) fn knew_at(&self, later: usize, earlier: usize) -> bool {
+        let word = self.ancestors.get(later).and_then(|w| w.get(earlier / 64));
+        word.is_some_and(|word| word >> (earlier % 64) & 1 == 1)
     }
 }

@@ -55,6 +55,16 @@ impl Reading {
         self.graph.knew(later, earlier)
     }
 
+    /// Position of a change in the graph, for [`Reading::knew_at`].
+    pub(crate) fn rank(&self, change: ChangeHash) -> Option<usize> {
+        self.graph.rank(change)
+    }
+
+    /// As [`Reading::knew`], by positions.
+    pub(crate) fn knew_at(&self, later: usize, earlier: usize) -> bool {
+        self.graph.knew_at(later, earlier)
+    }
+
     /// The act of that id.
     pub fn act(&self, id: ActId) -> Option<&ReadAct> {
         let at = self.acts.binary_search_by_key(&id, |a| a.id).ok()?;
