@@ -17,6 +17,7 @@ pub mod limits;
 pub mod log;
 pub mod notice;
 pub mod policy;
+pub mod privacy;
 pub mod refusal;
 pub mod role;
 pub mod state;

@@ -106,6 +106,17 @@ impl Ca {
         })
     }
 
+    /// Whether this CA certificate (DER) is for that key.
+    pub fn is_of(der: &[u8], key: &Seed) -> bool {
+        let der = CertificateDer::from(der);
+        let held = webpki::EndEntityCert::try_from(&der)
+            .map(|certificate| certificate.subject_public_key_info());
+        match (held, key.key_pair()) {
+            (Ok(held), Ok(pair)) => held.as_ref() == pair.subject_public_key_info(),
+            (Ok(_), Err(_)) | (Err(_), _) => false,
+        }
+    }
+
     /// The certificate, DER.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate

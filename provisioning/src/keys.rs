@@ -10,7 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use cuntong_protocol::id::NodeId;
 
-use crate::{entropy::Entropy, sealed::SealKey};
+use crate::{certificate::CertificateError, entropy::Entropy, sealed::SealKey};
 
 /// The secret half of one Ed25519 key.
 #[derive(Clone, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl NodeKeys {
     }
 
     /// BLAKE3 of the DER SubjectPublicKeyInfo the node presents in TLS.
-    pub fn spki(&self) -> Result<[u8; 32], rcgen::Error> {
+    pub fn spki(&self) -> Result<[u8; 32], CertificateError> {
         Ok(*blake3::hash(&self.tls.key_pair()?.subject_public_key_info()).as_bytes())
     }
 }

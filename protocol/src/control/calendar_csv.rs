@@ -43,7 +43,9 @@ pub fn from_csv(csv: &str) -> Result<CalendarDoc, Vec<RowError>> {
 fn read(row: &Row, doc: &mut CalendarDoc) -> Result<(), RowError> {
     match row.get("kind") {
         "year" => {
-            let year = row.read("first", |y| y.parse().map_err(|_| "不是年份".to_owned()))?;
+            let year = row.read("first", |y| {
+                y.parse().map_err(|_not_a_number| "不是年份".to_owned())
+            })?;
             doc.years.push(year);
         }
         "off" => doc.off.extend(span(row)?),

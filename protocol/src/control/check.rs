@@ -143,7 +143,7 @@ fn places(body: &Places) -> Checked {
             (Level::Township | Level::Village, _) => {
                 ensure(parent.is_some_and(|l| *l > p.level), || {
                     format!("站点 {}(“{}”)的上级不存在或级别不高于它", p.site, p.name)
-                })?
+                })?;
             }
         }
     }

@@ -143,7 +143,7 @@ impl<'a> Import<'a> {
             None => None,
             Some(code) => {
                 let above = self.codes.get(&code).copied();
-                Some(above.ok_or(("code", format!("没有上级 {code}")))?)
+                Some(above.ok_or_else(|| ("code", format!("没有上级 {code}")))?)
             }
         };
         let Some(held) = self.sites.iter_mut().find(|p| p.site == site) else {

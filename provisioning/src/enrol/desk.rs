@@ -169,7 +169,7 @@ pub(crate) enum Bound {
 /// ever, another one freezes it.
 pub(crate) fn bind(
     request: &Request,
-    book: &mut impl TicketBook,
+    book: &mut (impl TicketBook + ?Sized),
     may_begin: Result<(), Refusal>,
     now: Millis,
 ) -> Result<Bound, Refusal> {
@@ -217,7 +217,7 @@ pub(crate) fn bind(
 pub fn receive(
     bytes: &[u8],
     trust: &Trust,
-    book: &mut impl TicketBook,
+    book: &mut (impl TicketBook + ?Sized),
     now: Millis,
 ) -> Outcome {
     match received(bytes, trust, book, now) {
@@ -229,7 +229,7 @@ pub fn receive(
 fn received(
     bytes: &[u8],
     trust: &Trust,
-    book: &mut impl TicketBook,
+    book: &mut (impl TicketBook + ?Sized),
     now: Millis,
 ) -> Result<Outcome, Refusal> {
     let request = Request::read(bytes, trust.county(), trust.authority())?;
@@ -269,7 +269,7 @@ pub struct Delivered {
 pub fn deliver(
     bytes: &[u8],
     trust: &Trust,
-    book: &mut impl TicketBook,
+    book: &mut (impl TicketBook + ?Sized),
 ) -> Result<Delivered, DeliverError> {
     let grant = Grant::read(bytes)?;
     if grant.county() != trust.county() {

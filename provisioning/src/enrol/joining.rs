@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 use cuntong_protocol::{
     control::{
         NodeStatus,
-        signed::{Trust, TrustError},
+        signed::{Signed, Trust, TrustError},
     },
     id::{NodeId, SiteId},
     role::Level,
@@ -167,10 +167,23 @@ impl Joining {
         &self,
         documents: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Trust, JoinError> {
-        let trust = Trust::load(self.ticket.county(), documents).map_err(|e| match e {
+        let mut sorted = Vec::new();
+        for bytes in documents {
+            let signed = Signed::open(bytes)?;
+            sorted.push((signed.key(), signed.version(), bytes));
+        }
+        sorted.sort_unstable();
+        let mut sorted = sorted.into_iter().map(|(_, _, bytes)| bytes);
+        let first = sorted.next().ok_or(JoinError::NotSigned)?;
+        let mut trust = Trust::found(first, self.ticket.county()).map_err(|e| match e {
             TrustError::OtherCounty => JoinError::OtherCounty,
             other => JoinError::Untrusted(other),
         })?;
+        // One by one, so that only today's registrars are believed: a stranger cannot tell the
+        // documents of a removed one from forgeries.
+        for bytes in sorted {
+            trust.take(bytes)?;
+        }
         if self
             .ticket
             .claims()

@@ -103,7 +103,7 @@ fn bounded<'b, T: Decode<'b, ()>>(bytes: &'b [u8], max: usize) -> Result<T, Unre
 pub fn reply(
     question: &Question,
     trust: &Trust,
-    book: &mut impl TicketBook,
+    book: &mut (impl TicketBook + ?Sized),
     now: Millis,
     waits: impl FnOnce(&[u8]),
 ) -> Reply {

@@ -1,0 +1,307 @@
+//! The registrar's state directory: public documents as they are signed, secrets sealed.
+//!
+//! ```text
+//! controls/  authority-1.ctdoc …  roster.ctdoc  credentials-s3.ctdoc …
+//! keys/      registrar.age  root-1.age root-2.age root-3.age (to be moved to the safe)
+//! tickets/   k-….cbor    which machine each presented ticket is bound to
+//! journal.jsonl           one line for each thing the county said
+//! ```
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use cuntong_protocol::control::{
+    ControlKind,
+    signed::{Content, Signed, Trust, TrustError},
+};
+
+use crate::{
+    county::{County, CountyError, Founded, HashCost, Keeper, RegistrarKeys},
+    enrol::{Binding, BookError, CONTROL_FILE, TicketBook},
+    entropy::Entropy,
+    sealed::{self, Passphrase, SealError},
+    ticket::TicketId,
+    wire,
+};
+
+/// Larger files than this are not ours.
+const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Why a county's directory was not opened or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    #[error("{path}: {error}")]
+    Io { path: PathBuf, error: io::Error },
+    #[error("{0} holds a county already")]
+    Exists(PathBuf),
+    #[error("{0} holds no county: begin with `init`")]
+    Missing(PathBuf),
+    #[error("another command is at work on {0}")]
+    Busy(PathBuf),
+    #[error("{0} is damaged")]
+    Damaged(PathBuf),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    County(#[from] CountyError),
+}
+
+/// A county's directory, locked for this process while it lives.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes hold of a directory, making it (mode 0700) where there is none.
+    pub fn hold(path: &Path) -> Result<Self, FolderError> {
+        for dir in [path.to_owned(), path.join("controls"), path.join("keys"), path.join("tickets")]
+        {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&dir)
+                .map_err(at(&dir))?;
+        }
+        let lock_path = path.join("lock");
+        let lock = private(&lock_path, false).map_err(at(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(FolderError::Busy(path.to_owned())),
+            Err(TryLockError::Error(error)) => Err(at(&lock_path)(error)),
+        }
+    }
+
+    /// Whether a county was founded here.
+    pub fn holds_county(&self) -> bool {
+        self.path.join("keys/registrar.age").exists()
+    }
+
+    /// Founds a county here. The keys are sealed before anything is said in their name; root keys
+    /// get their own passphrase, because they belong in the safe.
+    pub fn found(
+        &self,
+        secrets: &Secrets,
+        cost: HashCost,
+        entropy: &mut impl Entropy,
+        now: cuntong_protocol::time::Millis,
+    ) -> Result<County, FolderError> {
+        if self.holds_county() {
+            return Err(FolderError::Exists(self.path.clone()));
+        }
+        let Founded { county, roots } = County::create(cost, self.keeper(), entropy, now)?;
+        for (n, root) in (1..).zip(&roots) {
+            let file = self.path.join(format!("keys/root-{n}.age"));
+            let sealed = sealed::to_passphrase(root.reveal(), &secrets.roots, secrets.work_log2)?;
+            write(&file, &sealed)?;
+        }
+        // Last of all: the file that says a county is here.
+        let keys = zeroize::Zeroizing::new(wire::encode(county.keys()));
+        let sealed = sealed::to_passphrase(&keys, &secrets.registrar, secrets.work_log2)?;
+        write(&self.path.join("keys/registrar.age"), &sealed)?;
+        Ok(county)
+    }
+
+    /// What the county has said; needs no passphrase.
+    pub fn trust(&self) -> Result<Trust, FolderError> {
+        if !self.holds_county() {
+            return Err(FolderError::Missing(self.path.clone()));
+        }
+        let mut documents = Vec::new();
+        let controls = self.path.join("controls");
+        for entry in fs::read_dir(&controls).map_err(at(&controls))? {
+            let path = entry.map_err(at(&controls))?.path();
+            if path.extension().is_some_and(|e| e == CONTROL_FILE) {
+                documents.push(read(&path)?);
+            }
+        }
+        let first = self.path.join(format!("controls/authority-1.{CONTROL_FILE}"));
+        let name = Signed::open(&read(&first)?)?.content.founds();
+        Ok(Trust::load(
+            name,
+            documents.iter().map(Vec::as_slice),
+        )?)
+    }
+
+    /// Opens the registrar's keys.
+    pub fn keys(&self, passphrase: &Passphrase) -> Result<RegistrarKeys, FolderError> {
+        let path = self.path.join("keys/registrar.age");
+        let keys = sealed::with_passphrase(&read(&path)?, passphrase)?;
+        wire::decode(&keys).map_err(|_any| FolderError::Damaged(path))
+    }
+
+    /// Opens the desk with keys that were opened before.
+    pub fn county(&self, keys: RegistrarKeys, cost: HashCost) -> Result<County, FolderError> {
+        Ok(County::open(self.trust()?, keys, cost, self.keeper())?)
+    }
+
+    /// Notes what was done, for whoever asks later; `what` is one JSON object.
+    pub fn note(&self, what: &serde_json::Value) -> Result<(), FolderError> {
+        let path = self.path.join("journal.jsonl");
+        let mut file = private(&path, true).map_err(at(&path))?;
+        let mut line = what.to_string();
+        line.push('\n');
+        file.write_all(line.as_bytes())
+            .and_then(|()| file.sync_data())
+            .map_err(at(&path))
+    }
+
+    /// Bindings of presented tickets, in no particular order.
+    pub fn bindings(&self) -> Result<Vec<Binding>, FolderError> {
+        FolderKeeper {
+            path: self.path.clone(),
+        }
+        .bindings()
+        .map_err(|e| FolderError::County(e.into()))
+    }
+
+    fn keeper(&self) -> Box<dyn Keeper + Send> {
+        Box::new(FolderKeeper {
+            path: self.path.clone(),
+        })
+    }
+}
+
+/// Passphrases of a new county.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    pub registrar: Passphrase,
+    pub roots: Passphrase,
+    /// Scrypt's cost: [`sealed::WORK_LOG2`] but for tests and sample counties.
+    pub work_log2: u8,
+}
+
+struct FolderKeeper {
+    path: PathBuf,
+}
+
+impl FolderKeeper {
+    fn ticket_path(&self, ticket: &TicketId) -> PathBuf {
+        self.path.join(format!("tickets/{ticket}.cbor"))
+    }
+
+    fn bindings(&self) -> Result<Vec<Binding>, BookError> {
+        let dir = self.path.join("tickets");
+        let mut bindings = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(book)? {
+            let path = entry.map_err(book)?.path();
+            if path.extension().is_some_and(|e| e == "cbor") {
+                let bytes = read(&path).map_err(|e| BookError(e.to_string()))?;
+                bindings.push(wire::decode(&bytes).map_err(book)?);
+            }
+        }
+        Ok(bindings)
+    }
+}
+
+impl TicketBook for FolderKeeper {
+    fn binding(&self, ticket: &TicketId) -> Result<Option<Binding>, BookError> {
+        let path = self.ticket_path(ticket);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = read(&path).map_err(|e| BookError(e.to_string()))?;
+        wire::decode(&bytes).map(Some).map_err(book)
+    }
+
+    fn keep(&mut self, binding: Binding) -> Result<(), BookError> {
+        let path = self.ticket_path(&binding.ticket);
+        write(&path, &wire::encode(&binding)).map_err(|e| BookError(e.to_string()))
+    }
+
+    fn waiting(&self) -> Result<usize, BookError> {
+        Ok(self
+            .bindings()?
+            .iter()
+            .filter(|b| b.grant.is_none())
+            .count())
+    }
+}
+
+impl Keeper for FolderKeeper {
+    fn keep_document(&mut self, document: &Signed, bytes: &[u8]) -> Result<(), BookError> {
+        let path = self.path.join("controls").join(file_name(&document.content));
+        write(&path, bytes).map_err(|e| BookError(e.to_string()))
+    }
+}
+
+fn book(error: impl std::fmt::Display) -> BookError {
+    BookError(error.to_string())
+}
+
+/// The file name of a control document, the same in every directory and on every stick.
+pub fn file_name(content: &Content) -> String {
+    let word = content.kind.word();
+    match content.kind {
+        ControlKind::Authority => format!("{word}-{}.{CONTROL_FILE}", content.version),
+        ControlKind::Credentials => format!("{word}-{}.{CONTROL_FILE}", content.site),
+        ControlKind::Roster
+        | ControlKind::Places
+        | ControlKind::Directory
+        | ControlKind::Catalogue
+        | ControlKind::Calendar => format!("{word}.{CONTROL_FILE}"),
+    }
+}
+
+/// Writes a file whole or not at all, readable by its owner only.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    let written = (|| {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        // The rename is durable once its directory is.
+        match path.parent() {
+            Some(dir) if dir != Path::new("") => File::open(dir)?.sync_all(),
+            Some(_) | None => Ok(()),
+        }
+    })();
+    written.map_err(at(path))
+}
+
+/// Reads a regular file of bounded size.
+pub fn read(path: &Path) -> Result<Vec<u8>, FolderError> {
+    let file = File::open(path).map_err(at(path))?;
+    let metadata = file.metadata().map_err(at(path))?;
+    if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
+        return Err(FolderError::Damaged(path.to_owned()));
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(at(path))?;
+    Ok(bytes)
+}
+
+fn private(path: &Path, append: bool) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .write(true)
+        .append(append)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> FolderError {
+    let path = path.to_owned();
+    move |error| FolderError::Io { path, error }
+}
