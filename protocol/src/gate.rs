@@ -4,8 +4,8 @@
 //! panics on some hostile changes and makes documents of others that load no more, sees only what
 //! passed a scan of our own, and then on a twin that is thrown away.
 //!
-//! [`batch`]: seal and chain, writer, scope, amount. [`entry`]: structure, then the twin, then
-//! what was written. Both are total: they answer, whatever the bytes. The build must unwind on
+//! [`batch`]: seal and chain, writer, scope, amount. [`entry`]: structure, then what it writes,
+//! then the twin. Both are total: they answer, whatever the bytes. The build must unwind on
 //! panic; an executable that uses the gate should keep the panic hook from printing, because the
 //! message may quote content.
 
@@ -180,10 +180,12 @@ pub fn entry(doc: &Doc, entry: &Entry, writer: Writer, ground: &Ground<'_>) -> R
         return Err(Rule::DocumentChanges);
     }
     continues(&scanned, &history)?;
-    let (twin, facts) = catch_unwind(AssertUnwindSafe(|| try_on(doc, body, entry.hash)))
-        .map_err(|_panic| Rule::Panicked)??;
+    let facts = catch_unwind(|| change_facts(body))
+        .map_err(|_panic| Rule::Panicked)?
+        .map_err(|_parse| Rule::Apply)?;
     content(doc, &facts, writer, ground)?;
-    Ok(twin)
+    catch_unwind(AssertUnwindSafe(|| try_on(doc, body, entry.hash)))
+        .map_err(|_panic| Rule::Panicked)?
 }
 
 /// Whether the change follows what its dependencies are: the one place in automerge's own order
@@ -236,8 +238,7 @@ fn knew_itself(scanned: &Scanned<'_>, seq: u64, by_hash: &BTreeMap<ChangeHash, &
 
 /// Applies the change on a twin and makes sure that what comes out can be stored, loaded and sent
 /// on. May panic: automerge does.
-fn try_on(doc: &Doc, body: &[u8], hash: ChangeHash) -> Result<(Doc, ChangeFacts), Rule> {
-    let facts = change_facts(body).map_err(|_parse| Rule::Apply)?;
+fn try_on(doc: &Doc, body: &[u8], hash: ChangeHash) -> Result<Doc, Rule> {
     let mut twin = doc.fork();
     let applied = twin.apply(body).map_err(|_apply| Rule::Apply)?;
     let saved = twin.save();
@@ -250,11 +251,7 @@ fn try_on(doc: &Doc, body: &[u8], hash: ChangeHash) -> Result<(Doc, ChangeFacts)
         && again.change_bytes(hash).as_deref() == Some(body)
         && again.reading().is_ok()
         && again.save() == saved;
-    if same {
-        Ok((again, facts))
-    } else {
-        Err(Rule::Reload)
-    }
+    if same { Ok(again) } else { Err(Rule::Reload) }
 }
 
 /// What was written: new acts under the writer's own ids, fields, and nothing else.
