@@ -138,8 +138,7 @@ impl Caller {
                         self.waiters.push(waiter);
                         break Interrupt::Again;
                     }
-                    // Connected already; but a nearer upstream may be there again.
-                    Order::Wake if index > 0 => break Interrupt::Again,
+                    // Connected already.
                     Order::Wake => {}
                 },
                 () = &mut home => break Interrupt::Again,
@@ -249,7 +248,7 @@ impl Caller {
 
     fn take(&mut self, order: Order) {
         match order {
-            Order::Wake => self.backoff.reset(),
+            Order::Wake => {}
             Order::Sync(waiter) => self.waiters.push(waiter),
         }
     }
@@ -294,7 +293,7 @@ pub(super) async fn call(
 ) -> Result<drive::Line, Failed> {
     let address = &shared.parts.config.upstream[index];
     let connection = connect(shared, address, alpn).await?;
-    let ground = shared.ground().map_err(|e| Failed::new(Reason::Certificate, e))?;
+    let ground = shared.ground();
     let judged = listen::certificate(&connection)
         .map(|certificate| ground.judge(&certificate, Side::Callee));
     let known = match judged {
@@ -319,7 +318,7 @@ fn hang_up(connection: &Connection, why: &str) -> Failed {
 
 async fn connect(shared: &Shared, address: &str, alpn: &[u8]) -> Result<Connection, Failed> {
     let to = resolve(address).await?;
-    let ground = shared.ground().map_err(|e| Failed::new(Reason::Certificate, e))?;
+    let ground = shared.ground();
     let crypto = tls::calling(shared.own(), ground, alpn)
         .map_err(|error| Failed::new(Reason::Certificate, error))?;
     let mut client = ClientConfig::new(Arc::new(crypto));

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use cuntong_protocol::{
     control::signed::Trust,
+    id::NodeId,
     limits::MESSAGE_BYTES_MAX,
     policy,
     sync::{Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled, host::perform},
@@ -21,7 +22,10 @@ use super::{
     Shared, live,
     reason::{self, Close, Failed, Reason},
 };
-use crate::news::{Told, Teller};
+use crate::{
+    news::{Teller, Told},
+    store::{StoreError, replica::Linked},
+};
 
 /// Messages read ahead of the session; QUIC's window holds back the rest.
 const READ_AHEAD: usize = 8;
@@ -46,14 +50,17 @@ pub(super) async fn run(
     report: mpsc::UnboundedSender<Settled>,
 ) -> Failed {
     let (out, outgoing) = mpsc::unbounded_channel();
+    let connection = line.connection.clone();
+    let mut driver = match Driver::new(shared, &line.known, line.role, out, report).await {
+        Ok(driver) => driver,
+        Err(failed) => {
+            connection.close(Close::Fault.code(), b"");
+            return failed;
+        }
+    };
     let (incoming_sender, incoming) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read(line.receive, incoming_sender));
     let writer = tokio::spawn(write(line.send, outgoing));
-    let connection = line.connection.clone();
-    let mut driver = match Driver::new(shared.clone(), &line.known, line.role, out, report) {
-        Ok(driver) => driver,
-        Err(failed) => return failed,
-    };
     let ended = driver.go(&connection, incoming).await;
     drop(driver);
     reader.abort();
@@ -85,6 +92,7 @@ struct Driver {
     shared: Arc<Shared>,
     /// Away only while a blocking thread works on it.
     session: Option<Session>,
+    own: NodeId,
     peer: Peer,
     role: Role,
     spki: [u8; 32],
@@ -95,22 +103,20 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(
-        shared: Arc<Shared>,
+    async fn new(
+        shared: &Arc<Shared>,
         known: &Known,
         role: Role,
         out: mpsc::UnboundedSender<Message>,
         report: mpsc::UnboundedSender<Settled>,
     ) -> Result<Self, Failed> {
-        let fault = |error: &dyn std::fmt::Display| Failed::new(Reason::Rejected, error);
         let parts = &shared.parts;
-        let trust = parts.store.trust().map_err(|e| fault(&e))?;
-        let identity = parts.store.identity().map_err(|e| fault(&e))?;
+        let trust = shared.fresh_trust().await;
+        let writer = shared.writer().await.map_err(|e| failed(&e))?;
         let places = trust.places();
-        let own = trust
-            .roster()
-            .node(identity.node)
-            .ok_or_else(|| fault(&"the roster does not list this node"))?;
+        let own = trust.roster().node(writer.node).ok_or_else(|| {
+            Failed::new(Reason::Rejected, "the roster does not list this node")
+        })?;
         let peer = Peer {
             node: known.node,
             site: known.site,
@@ -118,7 +124,7 @@ impl Driver {
             upstream: places.above(own.site).contains(&known.site),
         };
         let me = Me {
-            writer: identity.writer,
+            writer,
             boot: parts.boot,
             product: env!("CARGO_PKG_VERSION").to_owned(),
         };
@@ -126,14 +132,15 @@ impl Driver {
         let theirs = policy::scopes_read_by(places, peer.site);
         Ok(Self {
             session: Some(Session::new(role, me, peer.clone(), mine, &theirs)),
+            own: own.node,
             peer,
             role,
             spki: known.spki,
-            trust,
             teller: parts.news.teller(),
+            trust,
             out,
             report,
-            shared,
+            shared: shared.clone(),
         })
     }
 
@@ -174,7 +181,7 @@ impl Driver {
                     None => return self.hung_up(connection).await,
                 },
                 told = news.recv() => match told {
-                    Ok(told) => match self.hear(told) {
+                    Ok(told) => match self.hear(told).await {
                         Ok(heard) => inputs = heard,
                         Err(ended) => return ended,
                     },
@@ -205,15 +212,16 @@ impl Driver {
         let Some(mut session) = self.session.take() else {
             return Some(Ended::new(Close::Fault, Reason::HubDown, "a session was lost"));
         };
-        let (shared, peer, out) = (self.shared.clone(), self.peer.clone(), self.out.clone());
+        let shared = self.shared.clone();
+        let (of_thread, peer, out) = (shared.clone(), self.peer.clone(), self.out.clone());
         let teller = self.teller;
         let worked = tokio::task::spawn_blocking(move || {
             let mut work = Work::default();
             for input in inputs {
                 // A violation is told by the session itself: the next effect closes it.
-                let _violation = session.handle(input, shared.parts.clock.now());
+                let _violation = session.handle(input, of_thread.parts.clock.now());
             }
-            work.go_on(&mut session, &shared, &peer, &out, teller);
+            work.go_on(&mut session, &of_thread, &peer, &out, teller);
             (session, work)
         });
         let (session, work) = match worked.await {
@@ -225,7 +233,7 @@ impl Driver {
             let _not_interested = self.report.send(settled);
         }
         if work.controls_changed {
-            self.refresh();
+            self.trust = shared.fresh_trust().await;
         }
         match (work.fault, work.closing) {
             (Some(failed), _) => Some(Ended { close: Close::Fault, failed }),
@@ -236,13 +244,13 @@ impl Driver {
     }
 
     /// News of another session or of this desk.
-    fn hear(&mut self, told: Told) -> Result<Vec<Input>, Ended> {
+    async fn hear(&mut self, told: Told) -> Result<Vec<Input>, Ended> {
         if told.from == self.teller {
             return Ok(Vec::new());
         }
         let mut inputs = told.inputs.to_vec();
         if inputs.contains(&Input::ControlsChanged) {
-            self.refresh();
+            self.trust = self.shared.fresh_trust().await;
             if let Some(ended) = self.unwanted() {
                 return Err(ended);
             }
@@ -251,17 +259,10 @@ impl Driver {
         Ok(inputs)
     }
 
-    fn refresh(&mut self) {
-        if let Ok(trust) = self.shared.parts.store.trust() {
-            self.trust = trust;
-        }
-    }
-
     /// What the two nodes may read by the newest roster and places.
     fn scopes(&self) -> Option<Input> {
         let places = self.trust.places();
-        let identity = self.shared.parts.store.identity().ok()?;
-        let own = self.trust.roster().node(identity.node)?;
+        let own = self.trust.roster().node(self.own)?;
         Some(Input::Scopes {
             mine: policy::scopes_read_by(places, own.site),
             peer: policy::scopes_read_by(places, self.peer.site),
@@ -317,22 +318,33 @@ impl Work {
                 }
                 effect => {
                     self.note(&effect, shared, peer);
-                    match perform(effect, peer, &mut shared.replica()) {
+                    let (of_peer, now) = (peer.clone(), clock.now());
+                    let done = shared
+                        .parts
+                        .store
+                        .write(move |db| perform(effect, &of_peer, &mut Linked { db, now }));
+                    match done {
                         Ok(done) => {
-                            self.controls_changed |= done.news.contains(&Input::ControlsChanged);
-                            shared.parts.news.tell(teller, done.news);
+                            self.tell(done.news, shared, teller);
                             for answer in done.answers {
                                 let _violation = session.handle(answer, clock.now());
                             }
                         }
                         Err(error) => {
-                            self.fault = Some(shared.fault(&error));
+                            self.fault = Some(failed(&error));
                             return;
                         }
                     }
                 }
             }
         }
+    }
+
+    fn tell(&mut self, mut news: Vec<Input>, shared: &Shared, teller: Teller) {
+        self.controls_changed |= news.contains(&Input::ControlsChanged);
+        // What became durable is told by the store itself, whoever wrote it.
+        news.retain(|input| !matches!(input, Input::Committed(_)));
+        shared.parts.news.tell(teller, news);
     }
 
     fn note(&mut self, effect: &Effect, shared: &Shared, peer: &Peer) {
@@ -345,6 +357,12 @@ impl Work {
             shared.parts.clock.heard(*time);
         }
     }
+}
+
+/// The class of a failing store.
+fn failed(error: &StoreError) -> Failed {
+    let reason = if error.is_full() { Reason::DiskFull } else { Reason::HubDown };
+    Failed::new(reason, error)
 }
 
 fn end_of(closing: &Closing) -> Ended {

@@ -88,7 +88,7 @@ async fn answer(shared: Arc<Shared>, incoming: Incoming) {
 }
 
 async fn shake(shared: &Shared, incoming: Incoming) -> Result<(Connection, Vec<u8>), String> {
-    let ground = shared.ground().map_err(|e| e.to_string())?;
+    let ground = shared.ground();
     let server = server(&shared.parts, shared.level, ground, shared.own())
         .map_err(|e| e.to_string())?;
     let connecting = incoming.accept_with(Arc::new(server)).map_err(|e| e.to_string())?;
@@ -120,7 +120,7 @@ async fn serve(shared: &Arc<Shared>, connection: Connection, alpn: &[u8]) {
 /// does not let in is told so and hung up on.
 fn admitted(shared: &Shared, connection: &Connection) -> Option<(Known, bool)> {
     let certificate = certificate(connection)?;
-    let judged = shared.ground().ok()?.judge(&certificate, Side::Caller);
+    let judged = shared.ground().judge(&certificate, Side::Caller);
     match judged {
         Judgement::Full(known) => Some((known, true)),
         Judgement::RenewOnly(known, why) => {
