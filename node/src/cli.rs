@@ -168,7 +168,7 @@ fn no_directory(dir: &Path) -> Failure {
 fn print(text: &str) -> Result<(), Failure> {
     match writeln!(std::io::stdout(), "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

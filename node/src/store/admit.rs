@@ -1,0 +1,443 @@
+//! What comes from elsewhere: through the gate, into the log, into the documents.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use cuntong_protocol::{
+    control::signed::Trust,
+    document::{Doc, change_facts},
+    gate::{self, BatchError, Rule},
+    id::{ChangeHash, DocId, NodeId},
+    limits::CLOCK_AHEAD_MS_MAX,
+    log::{Batch, Entry, LogHead, LogId, Rejection, Seal},
+    sync::Admission,
+    time::Millis,
+    wire::Fork,
+};
+use super::{
+    db::Db,
+    epoch::Why,
+    error::{Result, StoreError},
+    log::{EntryState, Row1},
+    refuse::{HELD_REASON, HELD_RULE, Put},
+};
+
+/// Changes a document may have waiting for others.
+const WAITING_MAX: i64 = 1_000;
+
+/// What the gate says of one entry.
+enum Verdict {
+    Accepted(Box<Doc>),
+    Withheld,
+    Waiting,
+    Refused { rule: String, reason: String },
+}
+
+/// One admission under way.
+struct Work {
+    trust: Arc<Trust>,
+    log: LogId,
+    upstream: bool,
+    now: Millis,
+    docs: BTreeMap<DocId, Doc>,
+    rejections: Vec<Rejection>,
+}
+
+impl Work {
+    fn ground(&self) -> gate::Ground<'_> {
+        gate::Ground {
+            trust: &self.trust,
+            now: self.now,
+            upstream: self.upstream,
+        }
+    }
+}
+
+impl Db {
+    /// Takes a batch through the gate, in one transaction. What is known already is no error and
+    /// changes nothing; an entry that is refused takes its place in the log without its content;
+    /// a batch that fails as a whole goes to quarantine and the log stays as it is.
+    ///
+    /// `upstream`: the batch comes from a node above this one.
+    ///
+    /// # Errors
+    /// No county yet; a failing or full disk. Nothing of the batch is kept then.
+    pub fn admit(&mut self, batch: &Batch, upstream: bool, now: Millis) -> Result<Admission> {
+        let mut work = self.work(batch.log, upstream, now)?;
+        let me = self.identity()?.node;
+        let held = self.log_head(&batch.log)?;
+        let mut admission = Admission {
+            log: batch.log,
+            head: held,
+            rejections: Vec::new(),
+            fork: None,
+        };
+        match gate::batch(batch, held, &work.ground()) {
+            Ok(fresh) if fresh.entries.is_empty() => {
+                if self.head_at(&batch.log, batch.last())? != Some(batch.seal.head) {
+                    admission.fork = Some(self.fork_of(batch.log, held, me)?);
+                    return Ok(admission);
+                }
+                self.transact(|db| {
+                    let row = db.log_row(&batch.log)?;
+                    db.put_seal(row, &batch.seal)
+                })?;
+                Ok(admission)
+            }
+            Ok(fresh) => {
+                admission.head = self.transact(|db| db.take_in(&mut work, &fresh, &batch.seal))?;
+                admission.rejections = work.rejections;
+                Ok(admission)
+            }
+            Err(BatchError::Gap) => Ok(admission),
+            Err(BatchError::Fork) => {
+                admission.fork = Some(self.fork_of(batch.log, held, me)?);
+                Ok(admission)
+            }
+            Err(BatchError::Refused(rule)) => {
+                let rejection =
+                    Rejection::whole(batch.log, batch.first, rule.code(), rule.zh(), me);
+                self.transact(|db| db.refuse_whole(batch, &rejection, now))?;
+                admission.rejections.push(rejection);
+                Ok(admission)
+            }
+        }
+    }
+
+    /// Takes entries already held through the gate again, where their documents lack them: after
+    /// a repair, and when an earlier refusal no longer holds. What an authority refused stays
+    /// refused, unless the batch comes from above.
+    ///
+    /// # Errors
+    /// As [`Db::admit`].
+    pub fn readmit(&mut self, batch: &Batch, upstream: bool, now: Millis) -> Result<Admission> {
+        let mut work = self.work(batch.log, upstream, now)?;
+        let me = self.identity()?.node;
+        let held = self.log_head(&batch.log)?;
+        let mut admission = Admission {
+            log: batch.log,
+            head: held,
+            rejections: Vec::new(),
+            fork: None,
+        };
+        let before = self.head_at(&batch.log, batch.first.saturating_sub(1))?;
+        let whole = before.map(|before| gate::batch(batch, before, &work.ground()));
+        let Some(Ok(fresh)) = whole else {
+            return Ok(admission);
+        };
+        self.transact(|db| {
+            let row = db.log_row(&batch.log)?;
+            for (seq, entry) in (fresh.first..).zip(&fresh.entries) {
+                let Some(stored) = db.entry_at(row, seq)? else {
+                    break;
+                };
+                if stored.hash == entry.hash && entry.body.is_some() {
+                    db.retry(&mut work, &stored, entry)?;
+                }
+            }
+            db.finish_work(&mut work, me)
+        })?;
+        admission.rejections = work.rejections;
+        Ok(admission)
+    }
+
+    fn work(&self, log: LogId, upstream: bool, now: Millis) -> Result<Work> {
+        Ok(Work {
+            trust: self.shared_trust()?,
+            log,
+            upstream,
+            now,
+            docs: BTreeMap::new(),
+            rejections: Vec::new(),
+        })
+    }
+
+    /// What to tell whoever holds another branch: the head here, and the seal on it as proof.
+    pub(super) fn fork_of(&self, log: LogId, held: LogHead, by: NodeId) -> Result<Fork> {
+        Ok(Fork {
+            log,
+            held,
+            by,
+            seal: self.seal_at(&log, held)?,
+        })
+    }
+
+    /// The writer's seal on a head held here.
+    pub(super) fn seal_at(&self, log: &LogId, head: LogHead) -> Result<Option<Seal>> {
+        let Some(row) = self.find_log(log)? else {
+            return Ok(None);
+        };
+        self.first(
+            "SELECT at, signature FROM seal WHERE log = ?1 AND seq = ?2",
+            (row, head.seq.cast_signed()),
+            |r| {
+                Ok(Seal {
+                    head,
+                    at: Millis(r.get(0)?),
+                    signature: r.get(1)?,
+                })
+            },
+        )
+    }
+
+    fn refuse_whole(&mut self, batch: &Batch, rejection: &Rejection, now: Millis) -> Result<()> {
+        let body =
+            minicbor::to_vec(batch).map_err(|_infallible| StoreError::Damaged("batch"))?;
+        let put = Put {
+            log: &batch.log,
+            seq: batch.first,
+            doc: None,
+            hash: *blake3::hash(&body).as_bytes(),
+            rule: &rejection.rule,
+            reason: &rejection.reason,
+            body: &body,
+        };
+        self.quarantine(&put, now)?;
+        // A log nobody may write gets no row: made-up names must not fill the table.
+        if self.find_log(&batch.log)?.is_some() {
+            self.put_rejection(rejection, true, now)?;
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, work: &mut Work, fresh: &gate::Fresh, seal: &Seal) -> Result<LogHead> {
+        let identity = self.identity()?.clone();
+        let row = self.log_row(&work.log)?;
+        let mut head = self.log_head(&work.log)?;
+        for entry in &fresh.entries {
+            let verdict = self.judge(work, entry)?;
+            let state = match &verdict {
+                Verdict::Accepted(_) => EntryState::Accepted,
+                Verdict::Withheld => EntryState::Withheld,
+                Verdict::Waiting => EntryState::Waiting,
+                Verdict::Refused { .. } => EntryState::Refused,
+            };
+            head = self.append(row, head, entry, state, work.now)?;
+            match verdict {
+                Verdict::Accepted(doc) => self.accept(work, *doc, entry)?,
+                Verdict::Refused { rule, reason } => {
+                    self.refuse(work, head.seq, entry, rule, reason, identity.node)?;
+                }
+                Verdict::Withheld | Verdict::Waiting => {}
+            }
+        }
+        self.put_seal(row, seal)?;
+        self.set_head(row, work.log, head)?;
+        self.finish_work(work, identity.node)?;
+        if work.log.writer == identity.writer {
+            // Entries of the present epoch that were not here: the past was lost.
+            self.begin_epoch(Why::Behind, work.now)?;
+        }
+        Ok(head)
+    }
+
+    fn judge(&self, work: &mut Work, entry: &Entry) -> Result<Verdict> {
+        if entry.body.is_none() {
+            return Ok(Verdict::Withheld);
+        }
+        let doc = match work.docs.get(&entry.doc) {
+            Some(doc) => doc.fork(),
+            None => self.doc_or_new(entry.doc)?,
+        };
+        match gate::entry(&doc, entry, work.log.writer, &work.ground()) {
+            Ok(twin) => Ok(Verdict::Accepted(Box::new(twin))),
+            Err(Rule::Dependencies) => self.missing(&doc, entry),
+            Err(rule) => Ok(refused(rule)),
+        }
+    }
+
+    /// A change that names others which are not in the document: it waits for those that may
+    /// come, and falls with those that were refused.
+    fn missing(&self, doc: &Doc, entry: &Entry) -> Result<Verdict> {
+        let body = entry.body.as_deref().unwrap_or_default();
+        // Its structure passed the gate's own scan; what automerge makes of it is not certain.
+        let facts = catch_unwind(AssertUnwindSafe(|| change_facts(body)));
+        let Ok(Ok(facts)) = facts else {
+            return Ok(refused(Rule::Apply));
+        };
+        let missing: Vec<ChangeHash> = facts.deps.into_iter().filter(|d| !doc.has(*d)).collect();
+        if missing.is_empty() {
+            return Ok(refused(Rule::Dependencies));
+        }
+        for dep in missing {
+            if self.is_refused(doc.id(), dep)? {
+                return Ok(Verdict::Refused {
+                    rule: HELD_RULE.to_owned(),
+                    reason: HELD_REASON.to_owned(),
+                });
+            }
+        }
+        let waiting = self.first(
+            "SELECT count(*) FROM entry WHERE doc = ?1 AND state = 3",
+            [&doc.id().0[..]],
+            |r| r.get::<_, i64>(0),
+        )?;
+        if waiting.unwrap_or(0) >= WAITING_MAX {
+            return Ok(refused(Rule::Dependencies));
+        }
+        Ok(Verdict::Waiting)
+    }
+
+    fn accept(&mut self, work: &mut Work, doc: Doc, entry: &Entry) -> Result<()> {
+        let facts = change_facts(entry.body.as_deref().unwrap_or_default())?;
+        for (act, _) in facts.acts {
+            self.state.clock.observe(act, work.now, CLOCK_AHEAD_MS_MAX);
+        }
+        work.docs.insert(doc.id(), doc);
+        Ok(())
+    }
+
+    fn refuse(
+        &mut self,
+        work: &mut Work,
+        seq: u64,
+        entry: &Entry,
+        rule: String,
+        reason: String,
+        by: NodeId,
+    ) -> Result<()> {
+        let rejection = Rejection {
+            log: work.log,
+            seq,
+            doc: entry.doc,
+            hash: entry.hash,
+            rule,
+            reason,
+            by,
+        };
+        let put = Put {
+            log: &work.log,
+            seq,
+            doc: Some(entry.doc),
+            hash: entry.hash.0,
+            rule: &rejection.rule,
+            reason: &rejection.reason,
+            body: entry.body.as_deref().unwrap_or_default(),
+        };
+        self.quarantine(&put, work.now)?;
+        self.put_rejection(&rejection, true, work.now)?;
+        work.rejections.push(rejection);
+        Ok(())
+    }
+
+    /// Stores the documents the work changed, lets in what waited for them, refreshes rows.
+    fn finish_work(&mut self, work: &mut Work, me: NodeId) -> Result<()> {
+        let docs = std::mem::take(&mut work.docs);
+        for doc in docs.values() {
+            self.put_doc(doc, work.now)?;
+        }
+        for id in docs.keys() {
+            let held = self.settle_waiting(*id, me, work.now)?;
+            work.rejections.extend(held);
+            self.refresh(*id)?;
+        }
+        self.save_clock()
+    }
+
+    /// Takes an entry held without its change through the gate again.
+    fn retry(&mut self, work: &mut Work, stored: &Row1, entry: &Entry) -> Result<()> {
+        let refused_above = self.first(
+            "SELECT count(*) FROM rejection WHERE log = ?1 AND seq = ?2 AND made = 0 AND applied = 1",
+            (stored.log, stored.seq),
+            |r| r.get::<_, i64>(0),
+        )?;
+        if refused_above.unwrap_or(0) > 0 && !work.upstream {
+            return Ok(());
+        }
+        match self.judge(work, entry)? {
+            Verdict::Accepted(doc) => {
+                self.set_state(stored, EntryState::Accepted, entry.body.as_deref())?;
+                self.exec(
+                    "DELETE FROM rejection WHERE log = ?1 AND seq = ?2",
+                    (stored.log, stored.seq),
+                )?;
+                self.exec("DELETE FROM quarantine WHERE hash = ?1", [&stored.hash.0[..]])?;
+                self.accept(work, *doc, entry)
+            }
+            Verdict::Waiting => {
+                self.set_state(stored, EntryState::Waiting, entry.body.as_deref())
+            }
+            Verdict::Withheld => Ok(()),
+            Verdict::Refused { rule, reason } => {
+                // The document lacks it and may not have it: say so again.
+                if stored.state == EntryState::Accepted {
+                    return Ok(());
+                }
+                let me = self.identity()?.node;
+                self.refuse(work, stored.seq.cast_unsigned(), entry, rule, reason, me)
+            }
+        }
+    }
+
+    /// Lets in entries of a document that waited and wait no more; refuses those whose
+    /// dependencies were refused. Answers the refusals.
+    pub(super) fn settle_waiting(
+        &mut self,
+        id: DocId,
+        by: NodeId,
+        now: Millis,
+    ) -> Result<Vec<Rejection>> {
+        let mut refusals = Vec::new();
+        let Ok(trust) = self.shared_trust() else {
+            return Ok(refusals);
+        };
+        loop {
+            let waiting: Vec<Row1> = self
+                .entries_of(id)?
+                .into_iter()
+                .filter(|e| e.state == EntryState::Waiting)
+                .collect();
+            let mut moved = false;
+            for stored in &waiting {
+                let log = self.log_of(stored.log)?;
+                let mut work = Work {
+                    trust: trust.clone(),
+                    log,
+                    // It passed the batch's checks when it came.
+                    upstream: true,
+                    now,
+                    docs: BTreeMap::new(),
+                    rejections: Vec::new(),
+                };
+                let entry = Entry {
+                    doc: stored.doc,
+                    hash: stored.hash,
+                    body: stored.body.clone(),
+                };
+                match self.judge(&mut work, &entry)? {
+                    Verdict::Accepted(doc) => {
+                        self.set_state(stored, EntryState::Accepted, entry.body.as_deref())?;
+                        self.put_doc(&doc, now)?;
+                        self.accept(&mut work, *doc, &entry)?;
+                        moved = true;
+                    }
+                    Verdict::Refused { rule, .. } if rule == HELD_RULE => {
+                        refusals.push(self.hold(stored, by, now)?);
+                        moved = true;
+                    }
+                    Verdict::Refused { rule, reason } => {
+                        self.set_state(stored, EntryState::Refused, None)?;
+                        let seq = stored.seq.cast_unsigned();
+                        self.refuse(&mut work, seq, &entry, rule, reason, by)?;
+                        refusals.extend(work.rejections);
+                        moved = true;
+                    }
+                    Verdict::Waiting | Verdict::Withheld => {}
+                }
+            }
+            if !moved {
+                return Ok(refusals);
+            }
+        }
+    }
+}
+
+fn refused(rule: Rule) -> Verdict {
+    Verdict::Refused {
+        rule: rule.code().to_owned(),
+        reason: rule.zh().to_owned(),
+    }
+}

@@ -1,0 +1,9 @@
+//! The contract: what any store must do, whatever engine is below.
+
+mod custody;
+mod disk;
+mod epochs;
+mod handle;
+mod logs;
+mod people;
+mod refusals;

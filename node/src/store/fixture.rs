@@ -1,0 +1,240 @@
+//! A small county for the store's tests: a hub, a township, two villages, a node each.
+
+use std::sync::Arc;
+
+use cuntong_protocol::{
+    act::{Act, ActBody, Open},
+    control::{
+        Authority, Body, Directory, NodeEntry, NodeStatus, Person, Place, Places, Roster, Trust,
+        signed::{Content, Signed},
+    },
+    document::Write,
+    id::{CaseId, DocId, Kind, NodeId, PersonId, SiteId},
+    role::{Level, Role},
+    text::Private,
+    time::{ClockState, Millis},
+};
+use ed25519_dalek::SigningKey;
+use rusqlite::Connection;
+
+use super::{Committed, Db, Derived, Local, MemoryMarker, Opening};
+
+pub(super) const HUB: SiteId = SiteId(1);
+pub(super) const TOWN: SiteId = SiteId(2);
+pub(super) const SHIQIAO: SiteId = SiteId(3);
+pub(super) const QINGXI: SiteId = SiteId(4);
+/// 2026-03-02 09:00 in China.
+pub(super) const NOW: Millis = Millis(1_772_413_200_000);
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n; 32])
+}
+
+fn public(n: u8) -> [u8; 32] {
+    key(n).verifying_key().to_bytes()
+}
+
+/// Seed of the signing key of the machine of a site.
+pub(super) fn seed(site: SiteId) -> u8 {
+    u8::try_from(site.0).unwrap() + 100
+}
+
+pub(super) fn node_of(site: SiteId) -> NodeId {
+    NodeId::of_key(&public(seed(site)))
+}
+
+pub(super) fn person(site: SiteId) -> PersonId {
+    PersonId([u8::try_from(site.0).unwrap(); 8])
+}
+
+/// The county's control documents, in the order to take them.
+pub(super) struct County {
+    pub(super) trust: Trust,
+    first: Vec<u8>,
+    rest: Vec<Vec<u8>>,
+}
+
+impl County {
+    pub(super) fn new() -> Self {
+        let authority = Authority {
+            roots: vec![public(1), public(2), public(3)],
+            threshold: 2,
+            registrars: vec![public(9)],
+            transport_ca: Vec::new(),
+        };
+        let content = Content::founding(&authority, NOW);
+        let name = content.founds();
+        let first = Signed::sign(content, &[&key(1), &key(2)]);
+        let mut county = Self {
+            trust: Trust::found(&first, name).unwrap(),
+            first,
+            rest: Vec::new(),
+        };
+        let nodes = [HUB, TOWN, SHIQIAO, QINGXI].map(entry).to_vec();
+        county.publish(&Body::Roster(Roster { nodes }));
+        county.publish(&Body::Places(places()));
+        county.publish(&Body::Directory(directory()));
+        county
+    }
+
+    /// Signs and takes the next version of a document.
+    pub(super) fn publish(&mut self, body: &Body) -> Vec<u8> {
+        let content = self.trust.next(SiteId(0), body, NOW);
+        let bytes = Signed::sign(content, &[&key(9)]);
+        self.trust.take(&bytes).unwrap();
+        self.rest.push(bytes.clone());
+        bytes
+    }
+
+    /// The node of a site, enrolled, with its database in memory.
+    pub(super) fn node(&self, site: SiteId) -> Db {
+        let conn = Connection::open_in_memory().unwrap();
+        self.enrol(Db::open(conn, opening(site, 1)).unwrap(), site)
+    }
+
+    pub(super) fn enrol(&self, mut db: Db, site: SiteId) -> Db {
+        db.set_identity(&[seed(site); 32], NOW).unwrap();
+        db.found(&self.first, self.trust.county(), NOW).unwrap();
+        for bytes in &self.rest {
+            db.take_control(bytes, NOW).unwrap();
+        }
+        db
+    }
+}
+
+/// A start of a site's node; `start` tells one from another.
+pub(super) fn opening(site: SiteId, start: u8) -> Opening {
+    let mut nonce = [start; 16];
+    nonce[0] = seed(site);
+    Opening {
+        now: NOW,
+        nonce,
+        marker: Arc::new(MemoryMarker::default()),
+        derived: &Derived::NONE,
+    }
+}
+
+fn entry(site: SiteId) -> NodeEntry {
+    NodeEntry {
+        node: node_of(site),
+        site,
+        spki: [seed(site); 32],
+        sign_key: public(seed(site)),
+        status: NodeStatus::Active,
+        cutoff: None,
+        slot: 1,
+    }
+}
+
+pub(super) fn roster_without(site: SiteId) -> Roster {
+    let sites = [HUB, TOWN, SHIQIAO, QINGXI];
+    Roster {
+        nodes: sites.into_iter().filter(|s| *s != site).map(entry).collect(),
+    }
+}
+
+fn places() -> Places {
+    let place = |site, parent, level, code: &str, name: &str| Place {
+        site,
+        parent,
+        level,
+        code: code.into(),
+        name: name.into(),
+        before: Vec::new(),
+    };
+    Places {
+        sites: vec![
+            place(HUB, None, Level::County, "349901000000", "云麓县(样例)"),
+            place(TOWN, Some(HUB), Level::Township, "349901101000", "北乡镇"),
+            place(SHIQIAO, Some(TOWN), Level::Village, "349901101203", "石桥村"),
+            place(QINGXI, Some(TOWN), Level::Village, "349901101204", "青溪村"),
+        ],
+    }
+}
+
+fn directory() -> Directory {
+    let of = |site, roles: Vec<Role>| Person {
+        id: person(site),
+        name: format!("{site}经办人"),
+        site,
+        roles,
+        until: None,
+    };
+    Directory {
+        people: vec![
+            of(HUB, vec![Role::CountyClerk, Role::Decider, Role::Publisher]),
+            of(TOWN, vec![Role::Clerk, Role::Decider, Role::Publisher]),
+            of(SHIQIAO, vec![Role::Agent, Role::Publisher]),
+            of(QINGXI, vec![Role::Agent, Role::Publisher]),
+        ],
+    }
+}
+
+/// A case of a village.
+pub(super) fn case(site: SiteId, n: u8) -> CaseId {
+    CaseId::new(site, [n; 11])
+}
+
+fn act(site: SiteId, role: Role) -> Act {
+    Act {
+        person: person(site),
+        role,
+        site,
+        at: NOW,
+        clock: ClockState::Ok,
+        saw: None,
+        body: ActBody::Open(Open {
+            item: "349901-社保-001".into(),
+            item_version: 1,
+        }),
+    }
+}
+
+/// Writes one act and one field into a document, as the person of the node's site.
+pub(super) fn write(db: &mut Db, doc: DocId, name: &str) -> Committed {
+    let local = local(db, doc, name);
+    db.commit(local).unwrap()
+}
+
+pub(super) fn local(db: &mut Db, doc: DocId, name: &str) -> Local {
+    let site = db.site().unwrap();
+    let role = match doc.scope().unwrap().kind {
+        Kind::Application => Role::Agent,
+        Kind::Handling => Role::Clerk,
+        Kind::Notice => Role::Publisher,
+    };
+    let id = db.act_id(NOW).unwrap();
+    Local {
+        writes: vec![(
+            doc,
+            vec![
+                Write::Act(id, act(site, role)),
+                Write::Field("name".into(), Some(Private::new(name))),
+            ],
+        )],
+        at: NOW,
+        ..Local::default()
+    }
+}
+
+/// Everything `from` holds goes through the gate of `to`, as often as it takes.
+pub(super) fn send(from: &Db, to: &mut Db, upstream: bool) {
+    for log in from.whole_vector().unwrap().keys() {
+        while let Some(batch) = from
+            .batch(log, to.log_head(log).unwrap().seq)
+            .unwrap()
+        {
+            let before = to.log_head(log).unwrap();
+            let admission = to.admit(&batch, upstream, NOW).unwrap();
+            if admission.head == before {
+                break;
+            }
+        }
+    }
+}
+
+/// Both hold the same logs and the same documents.
+pub(super) fn assert_equal(a: &Db, b: &Db) {
+    assert_eq!(a.whole_vector().unwrap(), b.whole_vector().unwrap());
+    assert_eq!(a.digests(&[]).unwrap(), b.digests(&[]).unwrap());
+}

@@ -1,0 +1,196 @@
+//! The store as a session sees it.
+
+use std::collections::BTreeMap;
+
+use cuntong_protocol::{
+    control::{ControlKey, Taken},
+    id::{ChangeHash, DocId, Scope, SiteId},
+    log::{Batch, LogHead, LogId, Receipt, Rejection},
+    sync::{
+        Admission, Found, Met, Opening, Peer, Settled,
+        host::{Rejected, Replica},
+    },
+    time::Millis,
+    wire::{Fork, ScopeProof},
+};
+
+use super::{
+    db::Db,
+    error::{Result, StoreError},
+    peers::{Exchange, PeerNote},
+};
+
+/// Refusals told to a peer again when a session opens.
+const REJECTIONS_MAX: u32 = 200;
+
+/// The store at one moment: sessions read no clock either.
+#[derive(Debug)]
+pub struct Linked<'a> {
+    pub db: &'a mut Db,
+    pub now: Millis,
+}
+
+impl Replica for Linked<'_> {
+    type Error = StoreError;
+
+    fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening> {
+        self.db.adopt_orphans(self.now)?;
+        let waiting = self.db.waiting()?;
+        let age = waiting.oldest.map_or(0, |at| self.now.since(at).max(0) / 1000);
+        let mut opening = Opening {
+            vector: self.db.whole_vector()?.into_iter().collect(),
+            controls: self.db.trust()?.versions(),
+            waiting: (waiting.count, age.cast_unsigned()),
+            ..Opening::default()
+        };
+        if peer.upstream {
+            opening.lacking = self.db.lacking_receipts(peer.node)?;
+        } else {
+            opening.receipts = self.receipts_for(lacking)?;
+            opening.rejections = self.rejections_for(peer)?;
+        }
+        Ok(opening)
+    }
+
+    fn met(&mut self, peer: &Peer, met: &Met) -> Result<()> {
+        let (waiting, age) = met.waiting.unwrap_or_default();
+        let age_ms = age.saturating_mul(1000).min(i64::MAX as u64).cast_signed();
+        let note = PeerNote {
+            last_seen: self.now,
+            clock_offset_ms: Some(met.time.since(self.now)),
+            product: met.product.clone(),
+            epoch: Some(met.writer.epoch),
+            waiting,
+            waiting_since: (waiting > 0).then(|| self.now.after(-age_ms)),
+            boot: Some(met.boot),
+        };
+        self.db.note_peer(peer.node, &note)
+    }
+
+    fn read(&mut self, log: LogId, after: LogHead) -> Result<Found> {
+        let here = self.db.head_at(&log, after.seq)?;
+        if here.is_some_and(|here| here != after) {
+            let head = self.db.log_head(&log)?;
+            return Ok(Found::Forked(head, self.db.seal_at(&log, head)?));
+        }
+        Ok(match self.db.batch(&log, after.seq)? {
+            Some(batch) => Found::Batch(batch),
+            None => Found::Nothing,
+        })
+    }
+
+    fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission> {
+        self.db.admit(&batch, peer.upstream, self.now)
+    }
+
+    fn readmit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission> {
+        self.db.readmit(&batch, peer.upstream, self.now)
+    }
+
+    fn sign(&mut self, held: Vec<(LogId, LogHead)>) -> Result<Receipt> {
+        self.db.sign_receipt(&held, self.now)
+    }
+
+    fn take_control(&mut self, peer: &Peer, bytes: &[u8]) -> Result<bool> {
+        match self.db.take_control(bytes, self.now) {
+            Ok(Taken::New(..)) => Ok(true),
+            Ok(Taken::Same) => Ok(false),
+            Err(StoreError::Trust(error)) => {
+                tracing::warn!(peer = %peer.node, rule = error.word(), "control document refused");
+                Ok(false)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    fn give_controls(&mut self, peer: &Peer, have: &[(ControlKey, u64)]) -> Result<Vec<Vec<u8>>> {
+        Ok(self.db.trust()?.needed_by(peer.site, have))
+    }
+
+    fn keep(&mut self, _peer: &Peer, receipts: Vec<Receipt>) -> Result<Vec<Receipt>> {
+        self.db.keep_receipts(&receipts)
+    }
+
+    fn reject(&mut self, peer: &Peer, rejections: Vec<Rejection>) -> Result<Rejected> {
+        let applied = self.db.reject(&rejections, peer.upstream, self.now)?;
+        Ok(Rejected {
+            new: applied.new,
+            committed: Vec::new(),
+        })
+    }
+
+    fn digests(&mut self, scopes: &[Scope]) -> Result<Vec<ScopeProof>> {
+        self.db.digests(scopes)
+    }
+
+    fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>> {
+        self.db.heads(scope)
+    }
+
+    fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>> {
+        self.db.batches_of(docs)
+    }
+
+    fn fork(&mut self, peer: &Peer, fork: &Fork) -> Result<Vec<(LogId, LogHead)>> {
+        let identity = self.db.identity()?;
+        let own = fork.log.writer.node == identity.node;
+        let key = identity.sign.verifying_key().to_bytes();
+        let proven = fork.seal.as_ref().is_some_and(|seal| {
+            own && seal.head == fork.held && seal.verify(&fork.log, &key)
+        });
+        if !peer.upstream && !proven {
+            tracing::warn!(peer = %peer.node, log = %fork.log.writer, "a fork without proof");
+            return Ok(Vec::new());
+        }
+        self.db.fork(fork, self.now)?;
+        self.db.adopt_orphans(self.now)
+    }
+
+    fn settled(&mut self, peer: &Peer, settled: &Settled) -> Result<()> {
+        self.db.adopt_orphans(self.now)?;
+        let result = if settled.mismatched.is_empty() {
+            "settled"
+        } else {
+            "differs"
+        };
+        self.db.note_exchange(&Exchange {
+            at: self.now,
+            node: peer.node,
+            sent: settled.sent,
+            received: settled.received,
+            bytes_up: 0,
+            bytes_down: 0,
+            repaired: settled.repaired,
+            result: result.to_owned(),
+        })
+    }
+}
+
+impl Linked<'_> {
+    /// Receipts for logs a peer below asked about: this node's own, made now, and the county's.
+    fn receipts_for(&self, logs: &[LogId]) -> Result<Vec<Receipt>> {
+        // One per site: it may be carried to a node that must not hear of other sites.
+        let mut held: BTreeMap<SiteId, Vec<(LogId, LogHead)>> = BTreeMap::new();
+        for log in logs {
+            let head = self.db.log_head(log)?;
+            if head.seq > 0 {
+                held.entry(log.scope.site).or_default().push((*log, head));
+            }
+        }
+        let mut receipts = Vec::new();
+        for held in held.values() {
+            receipts.push(self.db.sign_receipt(held, self.now)?);
+        }
+        receipts.extend(self.db.receipts_about(logs, None)?);
+        Ok(receipts)
+    }
+
+    /// Refusals of entries written at the peer's site or below it.
+    fn rejections_for(&self, peer: &Peer) -> Result<Vec<Rejection>> {
+        let trust = self.db.trust()?;
+        let below = trust.roster().nodes.iter();
+        let below = below.filter(|n| trust.places().covers(peer.site, n.site));
+        let writers = below.map(|n| n.node).collect();
+        self.db.rejections_for(&writers, REJECTIONS_MAX)
+    }
+}
