@@ -2,7 +2,7 @@
 //! on every node, in whatever order they came, and no set of acts is an error.
 
 mod clocks;
-mod order;
+pub(crate) mod order;
 mod rivals;
 mod values;
 mod walk;

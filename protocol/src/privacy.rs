@@ -197,8 +197,13 @@ fn citizen_id(marks: &[Mark]) -> Option<Finding> {
     })
 }
 
-/// Whether a window is the middle of a case number: 26 digits without a gap, the date of the case
-/// where a birth would be. One such window in eleven has a right check by chance.
+/// Printed case numbers carry dates from this year on.
+const CASE_YEAR_MIN: u32 = 2024;
+
+/// Whether a window is the middle of a case number: 26 digits without a gap that begin with a
+/// division code and have the day of the case where a birth would be. One such window in eleven
+/// has a right check by chance. What this lets through is the id of a small child inside a
+/// longer number that happens to look so.
 fn is_inside_case_number(run: &[Mark], from: usize) -> bool {
     let Some(start) = from.checked_sub(6) else {
         return false;
@@ -207,11 +212,14 @@ fn is_inside_case_number(run: &[Mark], from: usize) -> bool {
         return false;
     };
     let apart = |m: Option<&Mark>| m.is_none_or(|m| m.gap || !m.joins);
-    number[0].value != b'X'
-        && number[1..].iter().all(|m| m.value != b'X' && !m.gap)
-        && (start == 0 || apart(number.first()))
-        && apart(run.get(start + 26))
-        && number[12..14].iter().map(|m| m.value).eq(*b"20")
+    let unbroken = number[1..].iter().all(|m| !m.gap) && apart(run.get(start + 26));
+    let digits = number.iter().all(|m| m.value != b'X');
+    let year = number[12..16]
+        .iter()
+        .fold(0, |y, m| y * 10 + u32::from(m.value.wrapping_sub(b'0')));
+    let division = (b'1'..=b'8').contains(&number[0].value);
+    let begins = start == 0 || apart(number.first());
+    digits && unbroken && begins && division && (CASE_YEAR_MIN..2100).contains(&year)
 }
 
 /// A number that stands by itself: digits, perhaps in a few groups.

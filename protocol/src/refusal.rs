@@ -1,5 +1,7 @@
 //! Every reason for no that a person can act on.
 
+use crate::fields::label;
+
 /// A request the rules do not allow. `code` is stable: the manual has an entry for each, and
 /// a test compares them. The text is for the person at the desk.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,8 +24,12 @@ pub enum Refusal {
     NoSuchCase,
     #[error("没有这份公示")]
     NoSuchNotice,
-    #[error("{field}:{why}")]
+    /// One field; its name is that of [`crate::fields`], of the act's field, or `material.3`.
+    #[error("{}:{why}", label(field))]
     Field { field: String, why: String },
+    /// Several fields of one form, all that is wrong at once.
+    #[error("{}", all(.0))]
+    Fields(Vec<(String, String)>),
     #[error("同一人同一事项已有未办结的办件 {number},继续请说明原因")]
     Duplicate { number: String },
     #[error("材料“{0}”尚未交齐")]
@@ -44,6 +50,16 @@ pub enum Refusal {
     GapsOpen,
     #[error("撤回与决定的先后有疑,须先裁定")]
     NeedsRuling,
+    #[error("没有撤回与决定先后不明的情形,不需要裁定")]
+    NothingToRule,
+    #[error("本件已关联为重复件,请在先收的那件上办理({0})")]
+    IsDuplicate(String),
+    #[error("先收的一件为准:请在后收的那件上关联本件")]
+    NotEarlier,
+    #[error("这份公示已撤回")]
+    NoticeWithdrawn,
+    #[error("这一步不能单独做:{0}")]
+    NotByItself(&'static str),
     #[error("内容含有不得公开的个人信息:{0}")]
     PersonalData(String),
     #[error("太长:{field} 最多 {max} 字节")]
@@ -60,7 +76,25 @@ pub enum Refusal {
     Fault(String),
 }
 
+/// Every line of a form's refusal.
+fn all(fields: &[(String, String)]) -> String {
+    let lines: Vec<_> = fields
+        .iter()
+        .map(|(field, why)| format!("{}:{why}", label(field)))
+        .collect();
+    lines.join(";")
+}
+
 impl Refusal {
+    /// What is wrong with a form: the one line, or all of them; none when there is none.
+    pub fn of_fields(mut fields: Vec<(String, String)>) -> Option<Self> {
+        match fields.len() {
+            0 => None,
+            1 => fields.pop().map(|(field, why)| Self::Field { field, why }),
+            _more => Some(Self::Fields(fields)),
+        }
+    }
+
     /// The stable code of this reason.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -71,7 +105,7 @@ impl Refusal {
             Self::NoSuchItem(_) => "R202",
             Self::NoSuchCase => "R203",
             Self::NoSuchNotice => "R204",
-            Self::Field { .. } => "R301",
+            Self::Field { .. } | Self::Fields(_) => "R301",
             Self::Duplicate { .. } => "R302",
             Self::MaterialMissing(_) => "R303",
             Self::NotDeferrable(_) => "R304",
@@ -82,6 +116,11 @@ impl Refusal {
             Self::ReasonMissing(_) => "R309",
             Self::GapsOpen => "R310",
             Self::NeedsRuling => "R311",
+            Self::NothingToRule => "R312",
+            Self::IsDuplicate(_) => "R313",
+            Self::NotEarlier => "R314",
+            Self::NoticeWithdrawn => "R315",
+            Self::NotByItself(_) => "R316",
             Self::PersonalData(_) => "R401",
             Self::TooLong { .. } => "R402",
             Self::SignIn => "R501",

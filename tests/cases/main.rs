@@ -1,1 +1,4 @@
+//! One binary for all tests that need more than one crate. `tidy` fails when a file of this
+//! folder is not listed here.
 
+mod tidy;

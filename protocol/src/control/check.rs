@@ -285,3 +285,131 @@ fn calendar(body: &CalendarDoc) -> Checked {
     })?;
     Calendar::new(body, 1).map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        control::{Login, Person, catalogue, fixture, sample},
+        id::PersonId,
+        role::Role,
+    };
+
+    fn why(body: Body) -> String {
+        body.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_authority_needs_three_good_keys_and_more_than_half_of_them() {
+        let good = fixture::authority();
+        assert_eq!(Body::Authority(good.clone()).check(), Ok(()));
+        let wrong = |change: fn(&mut Authority)| {
+            let mut body = good.clone();
+            change(&mut body);
+            why(Body::Authority(body))
+        };
+        assert!(wrong(|a| a.threshold = 1).contains("门限"));
+        assert!(wrong(|a| a.threshold = 4).contains("门限"));
+        assert!(wrong(|a| a.roots.truncate(2)).contains("3 至 9"));
+        assert!(wrong(|a| a.roots[2] = a.roots[0]).contains("两次"));
+        assert!(wrong(|a| a.registrars = vec![a.roots[0]]).contains("两次"));
+        // The neutral point: every signature of some form verifies under it.
+        assert!(
+            wrong(|a| a.roots[0] = std::array::from_fn(|i| u8::from(i == 0))).contains("Ed25519")
+        );
+        assert!(wrong(|a| a.transport_ca = vec![vec![0; 5_000]]).contains("4 KiB"));
+        assert!(wrong(|a| a.transport_ca = vec![Vec::new()]).contains("4 KiB"));
+    }
+
+    #[test]
+    fn a_machine_number_is_never_used_twice_at_a_site() {
+        let mut gone = fixture::node(fixture::SHIQIAO);
+        gone.status = crate::control::NodeStatus::Replaced;
+        let mut next = fixture::node(fixture::QINGXI);
+        next.site = fixture::SHIQIAO;
+        let nodes = vec![gone.clone(), next.clone()];
+        assert!(why(Body::Roster(Roster { nodes })).contains("机号 1 用了两次"));
+        next.slot = 2;
+        let nodes = vec![gone, next];
+        assert_eq!(Body::Roster(Roster { nodes }).check(), Ok(()));
+    }
+
+    #[test]
+    fn people_and_logins_are_there_once_and_readable() {
+        let mut people = fixture::directory();
+        assert_eq!(Body::Directory(people.clone()).check(), Ok(()));
+        people.people.push(people.people[0].clone());
+        assert!(why(Body::Directory(people)).contains("两次"));
+        let person = |name: &str, roles: Vec<Role>| {
+            Body::Directory(Directory {
+                people: vec![Person {
+                    id: PersonId([1; 8]),
+                    name: name.into(),
+                    site: fixture::HUB,
+                    roles,
+                    until: None,
+                }],
+            })
+        };
+        assert!(why(person(" ", vec![])).contains("为空"));
+        assert!(why(person("张\u{202e}三", vec![])).contains("不可见"));
+        assert!(why(person("张三", vec![Role::Clerk, Role::Clerk])).contains("岗位"));
+        let login = |n: u8, login: &str, phc: &str| Login {
+            person: PersonId([n; 8]),
+            login: login.into(),
+            phc: phc.into(),
+            version: 1,
+        };
+        let phc = "$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA";
+        let logins = |logins| Body::Credentials(Credentials { logins });
+        assert_eq!(
+            logins(vec![login(1, "li", phc), login(2, "wang", phc)]).check(),
+            Ok(())
+        );
+        assert!(why(logins(vec![login(1, "li", phc), login(2, "LI", phc)])).contains("两次"));
+        assert!(why(logins(vec![login(1, "li", phc), login(1, "wang", phc)])).contains("两个"));
+        assert!(why(logins(vec![login(1, "l i", phc)])).contains("空格"));
+        assert!(why(logins(vec![login(1, "li", "secret")])).contains("argon2id"));
+    }
+
+    #[test]
+    fn a_catalogue_names_each_version_of_an_item_once() {
+        let mut items = catalogue::from_csv(sample::ITEMS_CSV).unwrap();
+        items.push(items[0].clone());
+        let twice = why(Body::Catalogue(Catalogue {
+            items: items.clone(),
+        }));
+        assert!(twice.contains("第 1 版列了两次"));
+        items[47].version = 2;
+        assert_eq!(
+            Body::Catalogue(Catalogue {
+                items: items.clone()
+            })
+            .check(),
+            Ok(())
+        );
+        items[47].code = "不是编码".into();
+        assert!(why(Body::Catalogue(Catalogue { items })).contains("编码须为"));
+    }
+
+    #[test]
+    fn a_calendar_has_real_dates_of_its_years() {
+        let calendar = |off: &str, work: &str| {
+            Body::Calendar(CalendarDoc {
+                years: vec![2026],
+                off: vec![off.into()],
+                work: vec![work.into()],
+            })
+        };
+        assert_eq!(calendar("2026-10-01", "2026-10-10").check(), Ok(()));
+        for (off, work) in [
+            ("2026-02-30", "2026-10-10"),
+            ("20261001", "2026-10-10"),
+            ("2027-01-01", "2026-10-10"),
+            ("2026-10-01", "2026-10-12"),
+            ("2026-10-10", "2026-10-10"),
+        ] {
+            assert!(calendar(off, work).check().is_err(), "{off} {work}");
+        }
+    }
+}

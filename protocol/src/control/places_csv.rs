@@ -181,18 +181,16 @@ impl<'a> Import<'a> {
         self.sites.sort_by_key(|p| p.site);
         let missing = self.known.sites.iter().map(|p| p.site);
         let missing = missing.filter(|s| !ids.contains(&Some(*s))).collect();
-        let body = Body::Places(Places { sites: self.sites });
-        let checked = body.check().map_err(|why| {
+        let places = Places { sites: self.sites };
+        let checked = Body::Places(places.clone()).check();
+        checked.map_err(|why| {
             vec![RowError {
                 line: 0,
                 column: String::new(),
                 why: why.to_string(),
             }]
-        });
-        let Body::Places(places) = body else {
-            unreachable!("it was made as places");
-        };
-        checked.map(|()| Imported {
+        })?;
+        Ok(Imported {
             places,
             added: self.added,
             changed: self.changed,

@@ -391,3 +391,90 @@ mod byte_strings {
         Ok(list)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::fixture::{FOUNDED, authority, county, key};
+
+    fn founding() -> Signed {
+        let content = Content::founding(&authority(), FOUNDED);
+        Signed::open(&Signed::sign(content, &[&key(1), &key(2)])).unwrap()
+    }
+
+    #[test]
+    fn a_county_keeps_its_name_in_every_release() {
+        assert_eq!(
+            county().trust.county().text(),
+            "x-0f58549c483efd3182c0f538d29462b3"
+        );
+        assert_eq!(founding().to_bytes().len(), 418);
+    }
+
+    #[test]
+    fn who_signs_first_makes_no_difference() {
+        let content = Content::founding(&authority(), FOUNDED);
+        let one = Signed::sign(content.clone(), &[&key(1), &key(2)]);
+        let other = Signed::sign(content.clone(), &[&key(2), &key(1), &key(2)]);
+        assert_eq!(one, other);
+        let mut by_turns = Signed::open(&Signed::sign(content, &[&key(2)])).unwrap();
+        by_turns.add(&key(1));
+        assert_eq!(by_turns.to_bytes(), one);
+        assert_eq!(Signed::open(&one).unwrap().hash(), by_turns.hash());
+    }
+
+    #[test]
+    fn only_the_one_form_of_an_envelope_is_read() {
+        let good = founding();
+        let opened = |change: fn(&mut Signed)| {
+            let mut signed = good.clone();
+            change(&mut signed);
+            Signed::open(&signed.to_bytes()).map(|_| ())
+        };
+        assert_eq!(opened(|_| {}), Ok(()));
+        assert_eq!(
+            opened(|s| s.signatures.reverse()),
+            Err(TrustError::NotCanonical)
+        );
+        assert_eq!(
+            opened(|s| s.content.body.push(0)),
+            Err(TrustError::NotCanonical)
+        );
+        assert_eq!(opened(|s| s.content.suite = 2), Err(TrustError::Suite(2)));
+        assert!(matches!(
+            opened(|s| s.content.version = 0),
+            Err(TrustError::Malformed(_))
+        ));
+        assert!(matches!(
+            opened(|s| s.content.issued_at = Millis(-1)),
+            Err(TrustError::Malformed(_))
+        ));
+        let mut behind = good.to_bytes();
+        behind.push(0);
+        assert_eq!(Signed::open(&behind), Err(TrustError::NotCanonical));
+        // A third element that this version would pass over.
+        let mut third = good.to_bytes();
+        third[0] = 0x83;
+        third.push(0xf6);
+        assert_eq!(Signed::open(&third), Err(TrustError::NotCanonical));
+    }
+
+    #[test]
+    fn more_signatures_than_a_county_has_keys_are_not_checked() {
+        let keys: Vec<_> = (1..=17).map(key).collect();
+        let content = Content::founding(&authority(), FOUNDED);
+        let bytes = Signed::sign(content, &keys.iter().collect::<Vec<_>>());
+        assert!(matches!(Signed::open(&bytes), Err(TrustError::TooLarge(_))));
+    }
+
+    #[test]
+    fn a_body_is_read_by_its_kind_and_written_as_it_was() {
+        let signed = founding();
+        let body = signed.body().unwrap();
+        assert_eq!(body, Body::Authority(authority()));
+        assert_eq!(body.encode(), signed.content.body);
+        let mut wrong = signed;
+        wrong.content.kind = ControlKind::Calendar;
+        assert!(matches!(wrong.body(), Err(TrustError::Body { .. })));
+    }
+}

@@ -110,7 +110,7 @@ impl Trust {
         let mut trust = Self::found(first, county)?;
         let mut registrars: BTreeSet<_> = trust.authority.registrars.iter().copied().collect();
         for (_, _, bytes) in documents {
-            trust.take_from(bytes, &registrars)?;
+            trust.take_from(bytes, &registrars, u64::MAX)?;
             registrars.extend(&trust.authority.registrars);
         }
         Ok(trust)
@@ -123,13 +123,14 @@ impl Trust {
     /// and what is held stays in force.
     pub fn take(&mut self, bytes: &[u8]) -> Result<Taken, TrustError> {
         let registrars = self.authority.registrars.iter().copied().collect();
-        self.take_from(bytes, &registrars)
+        self.take_from(bytes, &registrars, CONTROL_VERSION_JUMP_MAX)
     }
 
     fn take_from(
         &mut self,
         bytes: &[u8],
         registrars: &BTreeSet<[u8; 32]>,
+        jump_max: u64,
     ) -> Result<Taken, TrustError> {
         let signed = Signed::open(bytes)?;
         if signed.content.kind == ControlKind::Authority {
@@ -139,9 +140,10 @@ impl Trust {
         if content.county != self.county {
             return Err(TrustError::OtherCounty);
         }
-        if self.is_held(&signed, self.newest.get(&signed.key()))? {
+        if self.is_held(&signed)? {
             return Ok(Taken::Same);
         }
+        self.follows(&signed, jump_max)?;
         let signers = signed.signers(registrars)?;
         if signers.is_empty() {
             return Err(TrustError::Threshold { have: 0, need: 1 });
@@ -171,28 +173,34 @@ impl Trust {
         Ok(Taken::New(signed.key(), content.version))
     }
 
-    /// Whether this very version is held; an error when it cannot follow what is held.
-    fn is_held(&self, signed: &Signed, held: Option<&Held>) -> Result<bool, TrustError> {
+    /// Version and hash of the newest document of that name; zeros before the first.
+    fn held(&self, key: ControlKey) -> (u64, [u8; 32]) {
+        let held = self.newest.get(&key);
+        held.map_or((0, [0; 32]), |h| (h.version, h.hash))
+    }
+
+    fn is_held(&self, signed: &Signed) -> Result<bool, TrustError> {
+        let (held, hash) = self.held(signed.key());
+        match signed.version() {
+            got if got < held => Err(TrustError::Older { held, got }),
+            got if got > held => Ok(false),
+            _ if signed.hash() == hash => Ok(true),
+            version => Err(TrustError::Forked { version }),
+        }
+    }
+
+    /// Whether a newer version may come after the one held.
+    fn follows(&self, signed: &Signed, jump_max: u64) -> Result<(), TrustError> {
+        let (held, hash) = self.held(signed.key());
         let got = signed.version();
-        let (version, hash) = held.map_or((0, [0; 32]), |h| (h.version, h.hash));
-        if got < version {
-            return Err(TrustError::Older { held: version, got });
-        }
-        if got == version {
-            return if signed.hash() == hash {
-                Ok(true)
-            } else {
-                Err(TrustError::Forked { version })
-            };
-        }
-        if got - version > CONTROL_VERSION_JUMP_MAX {
-            return Err(TrustError::Jump { held: version, got });
+        if got - held > jump_max {
+            return Err(TrustError::Jump { held, got });
         }
         // Versions between may have been missed; the next one names the one held.
-        if got == version + 1 && signed.content.prev != hash {
+        if got == held + 1 && signed.content.prev != hash {
             return Err(TrustError::Forked { version: got });
         }
-        Ok(false)
+        Ok(())
     }
 
     fn take_authority(&mut self, signed: &Signed, bytes: &[u8]) -> Result<Taken, TrustError> {

@@ -12,9 +12,9 @@ use crate::{
 
 /// An act and the side it was done on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Placed<'a> {
-    pub(super) side: Kind,
-    pub(super) read: &'a ReadAct,
+pub(crate) struct Placed<'a> {
+    pub(crate) side: Kind,
+    pub(crate) read: &'a ReadAct,
     /// Position of its change in its document's graph.
     rank: Option<usize>,
 }
@@ -23,14 +23,14 @@ pub(super) struct Placed<'a> {
 /// the hybrid clock. A clock years ahead or behind so cannot put an acceptance before the
 /// receipt it accepted.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     application: &'a Reading,
     handling: Option<&'a Reading>,
-    pub(super) acts: Vec<Placed<'a>>,
+    pub(crate) acts: Vec<Placed<'a>>,
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(application: &'a Reading, handling: Option<&'a Reading>) -> Self {
+    pub(crate) fn new(application: &'a Reading, handling: Option<&'a Reading>) -> Self {
         let mut line = Self {
             application,
             handling,
@@ -77,7 +77,7 @@ impl<'a> Line<'a> {
 
     /// Whether the desk of `later` knew of `earlier`: by the change graph inside a document, by
     /// what that desk had seen, or had seen before, across the two.
-    pub(super) fn knew(&self, later: &Placed<'_>, earlier: &Placed<'_>) -> bool {
+    pub(crate) fn knew(&self, later: &Placed<'_>, earlier: &Placed<'_>) -> bool {
         if later.side == earlier.side {
             return self.knew_beside(later, earlier);
         }
@@ -88,7 +88,7 @@ impl<'a> Line<'a> {
             .any(|s| s.read.id == earlier.read.id || self.knew_beside(s, earlier))
     }
 
-    pub(super) fn find(&self, id: ActId) -> Option<&Placed<'a>> {
+    pub(crate) fn find(&self, id: ActId) -> Option<&Placed<'a>> {
         self.acts.iter().find(|a| a.read.id == id)
     }
 

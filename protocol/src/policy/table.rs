@@ -81,6 +81,10 @@ pub enum Guard {
     OnceComplete,
     /// What was asked for is handed in.
     Asked,
+    /// Promised materials are missing.
+    OpenGaps,
+    /// Some field has several values.
+    Conflict,
     /// Every material is settled, or a deferrable gap with a limit.
     Materials,
     /// No yes with open gaps.
@@ -179,7 +183,7 @@ pub const ROWS: &[Row] = rows![
         REVIEWER, Power::Accept, [];
     13 A::Supplement, When::Always, APPLICATION,
         From::States(&[S::Accepted, S::Reviewing]) => None,
-        COUNTER, Power::Write, [G::Asked];
+        COUNTER, Power::Write, [G::OpenGaps, G::Asked];
     15 A::Decide, When::Granted, HANDLING, From::States(&[S::Reviewing]) => Some(S::DecidedYes),
         DECIDER, Power::Decide, [G::NotDuplicate, G::GapsClosed];
     16 A::Decide, When::NotGranted, HANDLING,
@@ -199,7 +203,7 @@ pub const ROWS: &[Row] = rows![
     51 A::Amend, When::Always, APPLICATION, From::States(EDITABLE) => None,
         COUNTER, Power::Write, [];
     52 A::Resolve, When::Always, APPLICATION, From::Any => None,
-        COUNTER, Power::Write, [];
+        COUNTER, Power::Write, [G::Conflict];
     53 A::Rule, When::Always, HANDLING, From::Any => None,
         DECIDER, Power::Decide, [G::Ruling];
     54 A::Duplicate, When::Always, CASE, From::Any => None,

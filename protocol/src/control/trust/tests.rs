@@ -291,6 +291,25 @@ fn a_removed_registrar_says_nothing_new_but_what_was_said_survives_a_restart() {
 }
 
 #[test]
+fn what_is_kept_is_believed_again_whatever_its_number() {
+    let mut c = county();
+    for version in [1_000_000, 2_000_000] {
+        let mut content = c.trust.next(HUB_WIDE, &roster(), FOUNDED);
+        content.version = version;
+        c.trust
+            .take(&Signed::sign(content, &[&c.registrar]))
+            .unwrap();
+    }
+    let last = c.trust.bytes(key_of(ControlKind::Roster)).unwrap();
+    let again = Trust::load(c.trust.county(), [last, c.first.as_slice()]).unwrap();
+    assert_eq!(again.roster(), c.trust.roster());
+    assert!(
+        Trust::load(c.trust.county(), [last]).is_err(),
+        "no authority, no trust"
+    );
+}
+
+#[test]
 fn a_new_village_is_given_everything_in_order_but_only_its_own_logins() {
     let mut c = county();
     for site in [HUB, BEIXIANG, SHIQIAO, QINGXI, LIUTANG] {
