@@ -3,9 +3,9 @@
 //! The roster decides what a node may do; a certificate carries its key into a handshake.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
-    SerialNumber, SubjectPublicKeyInfo, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
+    SanType, SerialNumber, SubjectPublicKeyInfo, date_time_ymd,
 };
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
 
@@ -38,15 +38,15 @@ pub type CountyTag = [u8; 4];
 /// Why a certificate was not issued or not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    #[error("a certificate of {0} bytes is larger than any of ours")]
+    #[error("证书有 {0} 字节,太大")]
     TooLarge(usize),
-    #[error("not a certificate that can be read: {0}")]
+    #[error("证书无法识别:{0}")]
     Unreadable(String),
-    #[error("the certificate names no node of a county")]
+    #[error("证书上没有节点身份")]
     NoIdentity,
-    #[error("the certificate request does not prove that its sender holds the key")]
+    #[error("证书申请没有证明持有密钥")]
     NoProof,
-    #[error("issuing failed: {0}")]
+    #[error("签发证书失败:{0}")]
     Failed(String),
 }
 
@@ -98,8 +98,10 @@ impl Ca {
 
     /// A CA that was kept.
     pub fn open(certificate: Vec<u8>, key: &Seed) -> Result<Self, CertificateError> {
-        let issuer =
-            Issuer::from_ca_cert_der(&CertificateDer::from(certificate.as_slice()), key.key_pair()?)?;
+        let issuer = Issuer::from_ca_cert_der(
+            &CertificateDer::from(certificate.as_slice()),
+            key.key_pair()?,
+        )?;
         Ok(Self {
             certificate,
             issuer,
@@ -189,9 +191,12 @@ pub fn requested_key(csr: &[u8]) -> Result<Vec<u8>, CertificateError> {
         return Err(CertificateError::TooLarge(csr.len()));
     }
     let der = CertificateSigningRequestDer::from(csr);
-    let parsed = CertificateSigningRequestParams::from_der(&der).map_err(|e| match e {
-        rcgen::Error::InvalidCertificationRequestSignature => CertificateError::NoProof,
-        other => CertificateError::Unreadable(other.to_string()),
+    let parsed = CertificateSigningRequestParams::from_der(&der).map_err(|e| {
+        if e == rcgen::Error::InvalidCertificationRequestSignature {
+            CertificateError::NoProof
+        } else {
+            CertificateError::Unreadable(e.to_string())
+        }
     })?;
     if parsed.public_key.algorithm() != &rcgen::PKCS_ED25519 {
         return Err(CertificateError::Unreadable("not an Ed25519 key".into()));

@@ -31,13 +31,23 @@ mod ticket;
 
 /// 县级登记:建立县、登记站点和人员、发放入网票、管理名册。
 #[derive(Parser)]
-#[command(name = "cuntong-county", version, about, disable_help_subcommand = true)]
+#[command(
+    name = "cuntong-county",
+    version,
+    about,
+    disable_help_subcommand = true
+)]
 struct Args {
     #[arg(long, global = true, default_value = "county", help = "县的状态目录")]
     dir: PathBuf,
     #[arg(long, global = true, help = "以一份 JSON 输出结果")]
     json: bool,
-    #[arg(long, global = true, value_name = "FILE", help = "从文件读登记员口令(第一行)")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "从文件读登记员口令(第一行)"
+    )]
     passphrase_file: Option<PathBuf>,
     #[arg(
         long,
@@ -307,5 +317,8 @@ impl Entropy for System {
 fn moment(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0)
         .map(|t| t.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8))))
-        .map_or_else(|_| at.0.to_string(), |t| t.strftime("%Y-%m-%d %H:%M").to_string())
+        .map_or_else(
+            |_| at.0.to_string(),
+            |t| t.strftime("%Y-%m-%d %H:%M").to_string(),
+        )
 }

@@ -59,11 +59,7 @@ impl TicketBook for Memory {
     }
 
     fn waiting(&self) -> Result<usize, BookError> {
-        Ok(self
-            .bindings
-            .values()
-            .filter(|b| b.grant.is_none())
-            .count())
+        Ok(self.bindings.values().filter(|b| b.grant.is_none()).count())
     }
 }
 
@@ -105,7 +101,7 @@ pub struct Founded {
 /// Why a command of the desk failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CountyError {
-    #[error("the document would not be believed: {0}")]
+    #[error("这样的控制文件不会被采信:{0}")]
     Trust(#[from] TrustError),
     #[error(transparent)]
     Keeping(#[from] BookError),
@@ -121,13 +117,13 @@ pub enum CountyError {
     Person(#[from] PersonError),
     #[error("{}", rows(.0))]
     Rows(Vec<RowError>),
-    #[error("no such place: {0}")]
+    #[error("没有这个站点:{0}")]
     NoSuchPlace(String),
-    #[error("no such node: {0}")]
+    #[error("没有这个节点:{0}")]
     NoSuchNode(String),
-    #[error("node {0} has left already")]
+    #[error("节点 {0} 已经吊销或替换")]
     AlreadyLeft(cuntong_protocol::id::NodeId),
-    #[error("the registrar key is not one the county's authority names")]
+    #[error("县的授权文件中没有这把登记员密钥")]
     NotRegistrar,
 }
 
@@ -215,8 +211,7 @@ impl County {
 
     /// Every document in force, authorities first, in the order a node takes them in.
     pub fn controls(&self) -> Vec<Vec<u8>> {
-        let mut documents: Vec<Vec<u8>> =
-            self.trust.authorities().map(<[u8]>::to_vec).collect();
+        let mut documents: Vec<Vec<u8>> = self.trust.authorities().map(<[u8]>::to_vec).collect();
         documents.extend(
             self.trust
                 .versions()

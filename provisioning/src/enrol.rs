@@ -97,15 +97,15 @@ pub struct Request {
 pub enum RequestError {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    #[error("made by a newer version of this program")]
+    #[error("由更新版本的软件制作")]
     Newer,
-    #[error("the ticket belongs to another county")]
+    #[error("入网票属于其他县")]
     OtherCounty,
-    #[error("no registrar of this county signed the ticket, or it was altered")]
+    #[error("入网票不是本县签发的,或被改动过")]
     NotSigned,
-    #[error("the sender does not prove that it holds the ticket")]
+    #[error("没有证明持有入网票")]
     NoTicket,
-    #[error("the sender does not prove that the keys are its own")]
+    #[error("没有证明密钥是自己的")]
     NotItsKeys,
 }
 
@@ -316,7 +316,7 @@ impl Grant {
         let answer: Answered = wire::decode(&file.answer)?;
         // One value, one form: what is verified below is exactly what was read.
         if answer.version != VERSION || wire::encode(&answer) != file.answer {
-            return Err(Unreadable("made by another version of this program"));
+            return Err(Unreadable("由另一版本的软件制作"));
         }
         Ok(Self {
             answer,

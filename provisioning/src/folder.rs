@@ -34,15 +34,15 @@ const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Why a county's directory was not opened or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    #[error("{path}: {error}")]
+    #[error("{}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
-    #[error("{0} holds a county already")]
+    #[error("{} 中已经有一个县", .0.display())]
     Exists(PathBuf),
-    #[error("{0} holds no county: begin with `init`")]
+    #[error("{} 中没有县:请先用 init 建立", .0.display())]
     Missing(PathBuf),
-    #[error("another command is at work on {0}")]
+    #[error("另一条命令正在使用 {}", .0.display())]
     Busy(PathBuf),
-    #[error("{0} is damaged")]
+    #[error("{} 已损坏", .0.display())]
     Damaged(PathBuf),
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -62,8 +62,12 @@ pub struct Folder {
 impl Folder {
     /// Takes hold of a directory, making it (mode 0700) where there is none.
     pub fn hold(path: &Path) -> Result<Self, FolderError> {
-        for dir in [path.to_owned(), path.join("controls"), path.join("keys"), path.join("tickets")]
-        {
+        for dir in [
+            path.to_owned(),
+            path.join("controls"),
+            path.join("keys"),
+            path.join("tickets"),
+        ] {
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
@@ -125,12 +129,11 @@ impl Folder {
                 documents.push(read(&path)?);
             }
         }
-        let first = self.path.join(format!("controls/authority-1.{CONTROL_FILE}"));
+        let first = self
+            .path
+            .join(format!("controls/authority-1.{CONTROL_FILE}"));
         let name = Signed::open(&read(&first)?)?.content.founds();
-        Ok(Trust::load(
-            name,
-            documents.iter().map(Vec::as_slice),
-        )?)
+        Ok(Trust::load(name, documents.iter().map(Vec::as_slice))?)
     }
 
     /// Opens the registrar's keys.
@@ -230,7 +233,10 @@ impl TicketBook for FolderKeeper {
 
 impl Keeper for FolderKeeper {
     fn keep_document(&mut self, document: &Signed, bytes: &[u8]) -> Result<(), BookError> {
-        let path = self.path.join("controls").join(file_name(&document.content));
+        let path = self
+            .path
+            .join("controls")
+            .join(file_name(&document.content));
         write(&path, bytes).map_err(|e| BookError(e.to_string()))
     }
 }

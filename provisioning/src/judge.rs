@@ -62,21 +62,21 @@ pub enum Stale {
 /// Why a peer is turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("the certificate cannot be read")]
+    #[error("对方证书无法识别")]
     Unreadable,
-    #[error("the certificate belongs to another county")]
+    #[error("对方属于其他县")]
     OtherCounty,
-    #[error("no authority of the county issued the certificate")]
+    #[error("对方证书不是本县签发的")]
     NotIssued,
-    #[error("the certificate is not meant for this end of a connection")]
+    #[error("对方证书不能用于这一端")]
     WrongUse,
-    #[error("the roster does not list this machine")]
+    #[error("名册中没有这台机器")]
     NotListed,
-    #[error("the machine is suspended")]
+    #[error("这台机器已被暂停")]
     Suspended,
-    #[error("the machine is revoked")]
+    #[error("这台机器已被吊销")]
     Revoked,
-    #[error("another machine took over this one's work")]
+    #[error("这台机器已被另一台替换")]
     Replaced,
 }
 
@@ -92,20 +92,6 @@ impl Refused {
             Self::Suspended => "suspended",
             Self::Revoked => "revoked",
             Self::Replaced => "replaced",
-        }
-    }
-
-    /// What a person is told.
-    pub const fn zh(self) -> &'static str {
-        match self {
-            Self::Unreadable => "对方证书无法识别",
-            Self::OtherCounty => "对方属于其他县",
-            Self::NotIssued => "对方证书不是本县签发的",
-            Self::WrongUse => "对方证书不能用于这一端",
-            Self::NotListed => "名册中没有这台机器",
-            Self::Suspended => "这台机器已被暂停",
-            Self::Revoked => "这台机器已被吊销",
-            Self::Replaced => "这台机器已被另一台替换",
         }
     }
 }
@@ -244,12 +230,18 @@ fn verify_at(der: &[u8], side: Side, at: UnixTime, trust: &Trust) -> Result<(), 
 }
 
 fn refusal(error: webpki::Error) -> Refused {
-    match error {
-        webpki::Error::UnknownIssuer
-        | webpki::Error::InvalidSignatureForPublicKey
-        | webpki::Error::CaUsedAsEndEntity => Refused::NotIssued,
-        webpki::Error::RequiredEkuNotFoundContext(_) => Refused::WrongUse,
-        _ => Refused::Unreadable,
+    use webpki::Error::{
+        CaUsedAsEndEntity, InvalidSignatureForPublicKey, RequiredEkuNotFoundContext, UnknownIssuer,
+    };
+    if matches!(
+        error,
+        UnknownIssuer | InvalidSignatureForPublicKey | CaUsedAsEndEntity
+    ) {
+        Refused::NotIssued
+    } else if matches!(error, RequiredEkuNotFoundContext(_)) {
+        Refused::WrongUse
+    } else {
+        Refused::Unreadable
     }
 }
 

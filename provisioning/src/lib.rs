@@ -17,3 +17,6 @@ pub mod ticket;
 pub mod wire;
 
 pub use county::County;
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@ use crate::{
     certificate::{self, Ca, CertificateError, Subject, days},
     enrol::Renewer,
     entropy::Entropy,
-    judge::{Known, Refused, county_tag, still_listed},
+    judge::{Judgement, Known, Refused, Side, county_tag, judge_peer, still_listed},
+    keys::NodeKeys,
 };
 
 const DAY_MS: i64 = 24 * 3_600 * 1000;
@@ -15,11 +16,11 @@ const DAY_MS: i64 = 24 * 3_600 * 1000;
 /// Why a hub does not renew.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenewRefusal {
-    #[error("the request asks for another key than the session's: that is an enrolment")]
+    #[error("申请的是另一把密钥:那是入网,不是续期")]
     OtherKey,
     #[error(transparent)]
     NotListed(#[from] Refused),
-    #[error("this machine is no renewer of the county")]
+    #[error("本机不是本县的续期枢纽")]
     NoRenewer,
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -66,6 +67,20 @@ pub fn renew(
     };
     let ca = Ca::open(renewer.certificate.clone(), &renewer.key)?;
     Ok(ca.issue(county_tag(trust), &subject, entropy, now)?)
+}
+
+/// Whether a certificate that came back is this node's, issued by its county: asked before it
+/// takes the place of the old one.
+pub fn accept(certificate: &[u8], keys: &NodeKeys, trust: &Trust) -> Result<(), RenewRefusal> {
+    let identity = certificate::identity_of(certificate)?;
+    if identity.spki != keys.spki()? || identity.node != keys.node() {
+        return Err(RenewRefusal::OtherKey);
+    }
+    // By the county's newest time, whatever this machine's clock says.
+    match judge_peer(certificate, Side::Caller, trust.newest_signed_time(), trust) {
+        Judgement::Full(_) | Judgement::RenewOnly(..) => Ok(()),
+        Judgement::Refused(refused) => Err(refused.into()),
+    }
 }
 
 /// When a node should begin to ask for a new certificate: after a third of its life, so that two

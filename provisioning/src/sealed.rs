@@ -18,13 +18,13 @@ const WORK_LOG2_MAX: u8 = 22;
 /// Why something could not be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    #[error("the passphrase does not open this file, or the file was altered")]
+    #[error("口令不对,或文件被改动过")]
     WrongPassphrase,
-    #[error("sealed to another machine, or altered")]
+    #[error("不是封给这台机器的,或被改动过")]
     NotForUs,
-    #[error("not a sealed file")]
+    #[error("不是加封的文件")]
     NotSealed,
-    #[error("sealing failed: {0}")]
+    #[error("加封失败:{0}")]
     Failed(String),
 }
 
@@ -78,11 +78,13 @@ pub fn with_passphrase(
     identity.set_max_work_factor(WORK_LOG2_MAX);
     age::decrypt(&identity, sealed)
         .map(Zeroizing::new)
-        .map_err(|e| match e {
-            age::DecryptError::InvalidHeader | age::DecryptError::UnknownFormat => {
+        .map_err(|e| {
+            use age::DecryptError::{InvalidHeader, UnknownFormat};
+            if matches!(e, InvalidHeader | UnknownFormat) {
                 SealError::NotSealed
+            } else {
+                SealError::WrongPassphrase
             }
-            _ => SealError::WrongPassphrase,
         })
 }
 
@@ -142,10 +144,7 @@ impl<C> Encode<C> for SealKey {
 }
 
 impl<'b, C> Decode<'b, C> for SealKey {
-    fn decode(
-        d: &mut minicbor::Decoder<'b>,
-        _: &mut C,
-    ) -> Result<Self, minicbor::decode::Error> {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         d.str()?
             .parse()
             .map(Self)

@@ -129,8 +129,10 @@ impl Claims {
 
     /// Whether the holder of the ticket signed that message.
     pub fn proves(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        VerifyingKey::from_bytes(&self.proof_key)
-            .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+        VerifyingKey::from_bytes(&self.proof_key).is_ok_and(|key| {
+            key.verify_strict(message, &Signature::from_bytes(signature))
+                .is_ok()
+        })
     }
 }
 
@@ -148,17 +150,17 @@ pub struct Terms {
 /// Why a ticket was not made or not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TicketError {
-    #[error("not a ticket: it begins with {PREFIX}")]
+    #[error("不是入网票:入网票以 {PREFIX} 开头")]
     NotATicket,
-    #[error("a character is missing or wrong: copy or scan the ticket again")]
+    #[error("缺字或错字:请重新扫描或抄录入网票")]
     Damaged,
-    #[error("made by a newer version of this program")]
+    #[error("由更新版本的软件制作")]
     Newer,
-    #[error("the hub addresses do not fit: at most {HUBS_MAX}, {TEXT_BYTES_MAX} characters in all")]
+    #[error("枢纽地址放不下:最多 {HUBS_MAX} 个,入网票全长最多 {TEXT_BYTES_MAX} 字")]
     TooLong,
-    #[error("{0:?} is not host:port")]
+    #[error("“{0}”不是 主机:端口")]
     Address(String),
-    #[error("a ticket is valid for 1 to {DAYS_MAX} days")]
+    #[error("入网票有效期为 1 至 {DAYS_MAX} 天")]
     Days,
 }
 
@@ -347,19 +349,13 @@ impl<C> Encode<C> for Ticket {
 }
 
 impl<'b, C> Decode<'b, C> for Ticket {
-    fn decode(
-        d: &mut minicbor::Decoder<'b>,
-        _: &mut C,
-    ) -> Result<Self, minicbor::decode::Error> {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         Self::read(d.str()?).map_err(|_any| minicbor::decode::Error::message("a ticket"))
     }
 }
 
 fn proof(secret: &[u8; 16]) -> Seed {
-    Seed::from_bytes(blake3::derive_key(
-        "cuntong 2026 ticket proof key",
-        secret,
-    ))
+    Seed::from_bytes(blake3::derive_key("cuntong 2026 ticket proof key", secret))
 }
 
 fn check(body: &[u8]) -> [u8; CHECK_BYTES] {
@@ -389,4 +385,12 @@ fn is_address(text: &str) -> bool {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
     text.len() <= HUB_BYTES_MAX && host_ok && port.parse::<u16>().is_ok_and(|p| p != 0)
+}
+
+#[cfg(test)]
+impl Ticket {
+    pub(crate) fn set_place_for_test(&mut self, site: SiteId, level: Level) {
+        self.claims.site = site;
+        self.claims.level = level;
+    }
 }

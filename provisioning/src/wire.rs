@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 
 /// Bytes that are not what they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unreadable: {0}")]
+#[error("无法读取:{0}")]
 pub struct Unreadable(pub &'static str);
 
 /// As CBOR; writing to memory cannot fail.
@@ -16,13 +16,11 @@ pub(crate) fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
 /// From CBOR, with nothing after it.
 pub(crate) fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Unreadable> {
     let mut decoder = minicbor::Decoder::new(bytes);
-    let value = decoder
-        .decode()
-        .map_err(|_any| Unreadable("not the expected form"))?;
+    let value = decoder.decode().map_err(|_any| Unreadable("格式不对"))?;
     if decoder.position() == bytes.len() {
         Ok(value)
     } else {
-        Err(Unreadable("bytes after the end"))
+        Err(Unreadable("末尾有多余内容"))
     }
 }
 
@@ -40,12 +38,12 @@ pub(crate) fn from_file<'b, T: Decode<'b, ()>>(
     max: usize,
 ) -> Result<T, Unreadable> {
     if bytes.len() > max {
-        return Err(Unreadable("too large"));
+        return Err(Unreadable("太大"));
     }
     decode(
         bytes
             .strip_prefix(&magic)
-            .ok_or(Unreadable("another kind of file"))?,
+            .ok_or(Unreadable("是另一种文件"))?,
     )
 }
 

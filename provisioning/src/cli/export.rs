@@ -6,7 +6,10 @@ use anyhow::Context;
 use serde_json::json;
 
 use cuntong_protocol::{control::signed::Signed, id::SiteId};
-use cuntong_provisioning::folder::{self, file_name};
+use cuntong_provisioning::{
+    county::places::find_place,
+    folder::{self, file_name},
+};
 
 use super::{Desk, Done, Failure, Said};
 
@@ -25,14 +28,17 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self, desk: &Desk) -> Done {
         let trust = desk.folder()?.trust()?;
-        let places = &trust.places().sites;
-        let wanted = |text: &str| {
-            let found = places.iter().find(|p| p.code == text || p.name == text);
-            found.map(|p| p.site).or_else(|| text.parse().ok())
-        };
+        let places = trust.places();
         let site: Option<SiteId> = match &self.site {
-            Some(text) => Some(wanted(text).ok_or_else(|| Failure::usage("没有这个站点"))?),
-            None => places.iter().find(|p| p.parent.is_none()).map(|p| p.site),
+            Some(text) => {
+                let place = find_place(places, text);
+                Some(place.ok_or_else(|| Failure::usage("没有这个站点"))?.site)
+            }
+            None => places
+                .sites
+                .iter()
+                .find(|p| p.parent.is_none())
+                .map(|p| p.site),
         };
         std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
         let mut files = Vec::new();

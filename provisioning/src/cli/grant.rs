@@ -31,7 +31,10 @@ pub(super) struct Args {
         help = "入网申请文件(.ctreq)"
     )]
     request: Option<PathBuf>,
-    #[arg(long, help = "答复文件(.ctgrant);用 --pending 时为目录,不给时与申请同目录")]
+    #[arg(
+        long,
+        help = "答复文件(.ctgrant);用 --pending 时为目录,不给时与申请同目录"
+    )]
     out: Option<PathBuf>,
     #[arg(
         long,
@@ -97,7 +100,11 @@ impl Args {
             Some(failure) if found.len() == 1 => Err(failure),
             Some(_) | None => Ok(Said::new(
                 json!({"answered": results}),
-                if text.is_empty() { "没有待答复的申请" } else { &text },
+                if text.is_empty() {
+                    "没有待答复的申请"
+                } else {
+                    &text
+                },
             )),
         }
     }
@@ -128,7 +135,10 @@ impl Args {
         loop {
             let mut new = Vec::new();
             for request in requests(pending)? {
-                let mark = (request.clone(), *blake3::hash(&folder::read(&request)?).as_bytes());
+                let mark = (
+                    request.clone(),
+                    *blake3::hash(&folder::read(&request)?).as_bytes(),
+                );
                 if seen.insert(mark) {
                     new.push(request);
                 }
@@ -193,6 +203,10 @@ fn said(county: &County, issued: &Issued, out: &Path) -> Said {
             "node": issued.node, "site": issued.site.to_string(), "place": place,
             "level": issued.level, "again": issued.again, "grant": out,
         }),
-        format!("{} 已登记为 {place} 的节点,答复在 {}", issued.node, out.display()),
+        format!(
+            "{} 已登记为 {place} 的节点,答复在 {}",
+            issued.node,
+            out.display()
+        ),
     )
 }

@@ -14,7 +14,11 @@ pub(super) struct Args {
     name: String,
     #[arg(long, help = "县的 12 位区划代码;给出时同时登记县级站点")]
     code: Option<String>,
-    #[arg(long, value_name = "FILE", help = "从文件读根密钥口令;不给时与登记员口令相同")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "从文件读根密钥口令;不给时与登记员口令相同"
+    )]
     root_passphrase_file: Option<PathBuf>,
 }
 

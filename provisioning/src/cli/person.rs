@@ -67,7 +67,8 @@ impl Args {
                     until: None,
                 };
                 let id = county.add_person(person, &mut System, now())?;
-                folder.note(&json!({"at": now(), "did": "person add", "person": id, "site": site}))?;
+                folder
+                    .note(&json!({"at": now(), "did": "person add", "person": id, "site": site}))?;
                 password.said(json!({"person": id, "login": login, "site": site.to_string()}))
             }
             Self::List => list(desk),

@@ -38,12 +38,14 @@ fn add(desk: &Desk, what: &str, name: Option<&str>) -> Done {
     };
     let (folder, mut county) = desk.open()?;
     let done = county.add_places(&csv, now())?;
-    folder.note(&json!({"at": now(), "did": "place add", "added": done.added, "renamed": done.renamed}))?;
+    folder.note(
+        &json!({"at": now(), "did": "place add", "added": done.added, "changed": done.changed}),
+    )?;
     let text = format!(
-        "新增 {},改名 {},未变 {}",
+        "新增 {},变更 {},文件未列 {}",
         done.added.len(),
-        done.renamed.len(),
-        done.unchanged
+        done.changed.len(),
+        done.missing.len()
     );
     Ok(Said::new(json!(done), text))
 }

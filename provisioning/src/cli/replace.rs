@@ -17,13 +17,7 @@ impl Args {
         let node = node(&self.node)?;
         self.paper.check()?;
         let (folder, mut county) = desk.open()?;
-        let ticket = county.replace(
-            node,
-            &self.paper.hubs,
-            self.paper.days,
-            &mut System,
-            now(),
-        )?;
+        let ticket = county.replace(node, &self.paper.hubs, self.paper.days, &mut System, now())?;
         folder.note(&json!({
             "at": now(), "did": "replace", "node": node, "ticket": ticket.id().text(),
         }))?;

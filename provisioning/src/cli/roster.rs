@@ -49,7 +49,13 @@ fn list(desk: &Desk) -> Done {
     let mut text: String = nodes
         .iter()
         .map(|n| {
-            format!("{}\t{}\t{} 号机\t{}\n", n.node, place(n.site), n.slot, n.status.word())
+            format!(
+                "{}\t{}\t{} 号机\t{}\n",
+                n.node,
+                place(n.site),
+                n.slot,
+                n.status.word()
+            )
         })
         .collect();
     for (binding, second) in &frozen {

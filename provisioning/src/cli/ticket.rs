@@ -51,7 +51,9 @@ impl Args {
             &mut System,
             now(),
         )?;
-        folder.note(&json!({"at": now(), "did": "ticket", "ticket": ticket.id().text(), "site": site}))?;
+        folder.note(
+            &json!({"at": now(), "did": "ticket", "ticket": ticket.id().text(), "site": site}),
+        )?;
         self.paper.said(&county, &ticket)
     }
 }

@@ -85,8 +85,8 @@ impl County {
         entropy: &mut impl Entropy,
         now: Millis,
     ) -> Result<Issued, CountyError> {
-        let request = Request::read(request, self.id(), self.trust.authority())
-            .map_err(Refusal::Request)?;
+        let request =
+            Request::read(request, self.id(), self.trust.authority()).map_err(Refusal::Request)?;
         let site = request.claims().site;
         let level = self.level(site).map_err(|_none| Refusal::NoSuchSite)?;
         let may_begin = if request.claims().expired(now) && !late {
@@ -168,9 +168,12 @@ impl County {
             spki_der: request.spki_der().to_vec(),
         };
         let now = now.max(self.trust.newest_signed_time());
-        let certificate = self
-            .ca(&self.keys.transport)?
-            .issue(county_tag(&self.trust), &subject, entropy, now)?;
+        let certificate = self.ca(&self.keys.transport)?.issue(
+            county_tag(&self.trust),
+            &subject,
+            entropy,
+            now,
+        )?;
         let renewer = match level {
             Level::County => {
                 let ca = self.ca(&self.keys.renewer)?;

@@ -21,8 +21,18 @@ pub const PASSWORD_CHARS_MIN: usize = 8;
 pub const PASSWORD_CHARS_MAX: usize = 128;
 /// What people choose first.
 const COMMON: [&str; 12] = [
-    "12345678", "123456789", "1234567890", "11111111", "88888888", "66666666", "00000000",
-    "password", "qwertyui", "abc12345", "a1234567", "woaini1314",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "11111111",
+    "88888888",
+    "66666666",
+    "00000000",
+    "password",
+    "qwertyui",
+    "abc12345",
+    "a1234567",
+    "woaini1314",
 ];
 
 /// What Argon2id costs whoever guesses passwords, and a node at each sign-in.
@@ -64,21 +74,21 @@ pub struct NewPerson {
 /// Why a person was not entered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PersonError {
-    #[error("a person has at least one role")]
+    #[error("至少要有一个岗位")]
     NoRole,
-    #[error("{} is no role at a {}", .0.word(), .1.word())]
+    #[error("{}设不了“{}”岗位", .1.zh(), .0.zh())]
     RoleDoesNotFit(Role, Level),
-    #[error("the login is taken")]
+    #[error("登录名已被占用")]
     LoginTaken,
-    #[error("there is no such login")]
+    #[error("没有这个登录名")]
     NoSuchLogin,
-    #[error("a login has 2 to 64 letters, digits or . _ - @, or Chinese characters")]
+    #[error("登录名为 2 至 64 个汉字、字母、数字或 . _ - @")]
     BadLogin,
-    #[error("a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters")]
+    #[error("口令为 {PASSWORD_CHARS_MIN} 至 {PASSWORD_CHARS_MAX} 个字符")]
     PasswordLength,
-    #[error("this password is guessed first: choose another")]
+    #[error("口令太常见,请换一个")]
     PasswordGuessed,
-    #[error("hashing failed: {0}")]
+    #[error("口令摘要失败:{0}")]
     Hashing(String),
 }
 
@@ -205,7 +215,9 @@ fn check_roles(roles: &[Role], level: Level) -> Result<(), PersonError> {
         Role::Decider => level == Level::Village,
         Role::Publisher | Role::Supervisor | Role::Administrator => false,
     });
-    misfit.map_or(Ok(()), |role| Err(PersonError::RoleDoesNotFit(*role, level)))
+    misfit.map_or(Ok(()), |role| {
+        Err(PersonError::RoleDoesNotFit(*role, level))
+    })
 }
 
 fn check_login(login: &str) -> Result<(), PersonError> {
@@ -235,8 +247,8 @@ pub fn hash(
     entropy: &mut impl Entropy,
 ) -> Result<String, PersonError> {
     let failed = |e: &dyn std::fmt::Display| PersonError::Hashing(e.to_string());
-    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
-        .map_err(|e| failed(&e))?;
+    let params =
+        Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(|e| failed(&e))?;
     let salt: [u8; 16] = entropy.bytes();
     let phc: PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_with_salt(password.as_bytes(), &salt)

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use cuntong_protocol::{
-    control::{CalendarDoc, Catalogue, Item, calendar_csv, catalogue, signed::{Body, Signed}, ControlKey, ControlKind},
+    control::{
+        CalendarDoc, Catalogue, ControlKey, ControlKind, Item, calendar_csv, catalogue,
+        signed::{Body, Signed},
+    },
     time::Millis,
 };
 

@@ -10,10 +10,7 @@ use cuntong_protocol::{
 };
 
 use super::{Grant, Request, RequestError};
-use crate::{
-    ticket::TicketId,
-    wire::Unreadable,
-};
+use crate::{ticket::TicketId, wire::Unreadable};
 
 /// Requests that wait for the registrar at most; each needs a ticket of its own, so more than
 /// this is no honest load.
@@ -70,7 +67,7 @@ pub trait TicketBook {
 
 /// A book could not be read or written; the machine may ask again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the ticket book: {0}")]
+#[error("登记簿读写失败:{0}")]
 pub struct BookError(pub String);
 
 /// What a hub answers.
@@ -79,7 +76,9 @@ pub enum Outcome {
     /// The grant, verbatim.
     Granted(Vec<u8>),
     /// Kept until the registrar answers. `new`: the request is to be handed on to the registrar.
-    Waiting { new: bool },
+    Waiting {
+        new: bool,
+    },
     Refused(Refusal),
 }
 
@@ -88,17 +87,17 @@ pub enum Outcome {
 pub enum Refusal {
     #[error(transparent)]
     Request(#[from] RequestError),
-    #[error("the ticket ran out")]
+    #[error("入网票已过期")]
     Expired,
-    #[error("two machines presented this ticket: it is frozen")]
+    #[error("入网票被两台机器使用,已冻结")]
     Frozen,
-    #[error("too many requests wait for the registrar")]
+    #[error("等待登记的机器太多")]
     Busy,
-    #[error("the site of the ticket is no longer in the list of places")]
+    #[error("入网票上的站点已不在站点表中")]
     NoSuchSite,
-    #[error("the roster already holds a machine with one of these keys: {0}")]
+    #[error("名册中已有用这些密钥的机器:{0}")]
     KeyKnown(NodeId),
-    #[error("the site has no free machine number")]
+    #[error("该站点的机号已用完")]
     SiteFull,
     #[error(transparent)]
     Book(#[from] BookError),
@@ -121,25 +120,6 @@ impl Refusal {
             Self::KeyKnown(_) => "key_known",
             Self::SiteFull => "site_full",
             Self::Book(_) => "fault",
-        }
-    }
-
-    /// What a person is told.
-    pub const fn zh(&self) -> &'static str {
-        match self {
-            Self::Request(RequestError::OtherCounty) => "入网票属于其他县",
-            Self::Request(RequestError::NotSigned) => "入网票不是本县签发的,或被改动过",
-            Self::Request(RequestError::Newer) => "入网申请由更新版本的软件制作",
-            Self::Request(
-                RequestError::Unreadable(_) | RequestError::NoTicket | RequestError::NotItsKeys,
-            ) => "入网申请无效",
-            Self::Expired => "入网票已过期,请向县里重新领取",
-            Self::Frozen => "入网票被两台机器使用,已冻结,请联系县里",
-            Self::Busy => "等待登记的机器太多,请稍后再试",
-            Self::NoSuchSite => "入网票上的站点已撤销",
-            Self::KeyKnown(_) => "这台机器的密钥已登记过",
-            Self::SiteFull => "该站点的机号已用完",
-            Self::Book(_) => "县里暂时无法登记,请稍后再试",
         }
     }
 
@@ -298,9 +278,9 @@ pub fn deliver(
 pub enum DeliverError {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    #[error("the grant belongs to another county")]
+    #[error("答复属于其他县")]
     OtherCounty,
-    #[error("no registrar of this county signed the grant")]
+    #[error("答复不是本县登记员签发的")]
     NotSigned,
     #[error(transparent)]
     Book(#[from] BookError),

@@ -39,25 +39,25 @@ pub struct Joining {
 pub enum JoinError {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    #[error("the answer comes from another county than the ticket's")]
+    #[error("答复来自入网票以外的县")]
     OtherCounty,
-    #[error("the answer is for another machine")]
+    #[error("答复是给另一台机器的")]
     OtherMachine,
-    #[error("the answer is to another request: use the newest one")]
+    #[error("答复对应的是另一份申请:请用最新的申请")]
     OtherRequest,
-    #[error("the county's documents do not verify: {0}")]
+    #[error("县的控制文件未通过验证:{0}")]
     Untrusted(#[from] TrustError),
-    #[error("no registrar of the county signed this")]
+    #[error("不是本县登记员签发的")]
     NotSigned,
-    #[error("the certificate is not for this machine's key")]
+    #[error("证书不是给这台机器的密钥的")]
     OtherKey,
-    #[error("the county's roster does not list this machine")]
+    #[error("名册中没有这台机器或这个站点")]
     NotListed,
     #[error(transparent)]
     Sealed(#[from] SealError),
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    #[error("the machine that answered is no hub of the county: {0}")]
+    #[error("应答的机器不是本县的枢纽:{0}")]
     Impostor(String),
 }
 
@@ -175,9 +175,12 @@ impl Joining {
         sorted.sort_unstable();
         let mut sorted = sorted.into_iter().map(|(_, _, bytes)| bytes);
         let first = sorted.next().ok_or(JoinError::NotSigned)?;
-        let mut trust = Trust::found(first, self.ticket.county()).map_err(|e| match e {
-            TrustError::OtherCounty => JoinError::OtherCounty,
-            other => JoinError::Untrusted(other),
+        let mut trust = Trust::found(first, self.ticket.county()).map_err(|e| {
+            if e == TrustError::OtherCounty {
+                JoinError::OtherCounty
+            } else {
+                JoinError::Untrusted(e)
+            }
         })?;
         // One by one, so that only today's registrars are believed: a stranger cannot tell the
         // documents of a removed one from forgeries.

@@ -12,7 +12,7 @@ use cuntong_protocol::{
 };
 
 use super::{
-    Joined, Joining, JoinError, Outcome, TicketBook,
+    JoinError, Joined, Joining, Outcome, TicketBook,
     desk::{self, Refusal},
 };
 use crate::{
@@ -54,7 +54,7 @@ pub enum Reply {
         /// [`Refusal::word`].
         #[n(0)]
         word: String,
-        /// [`Refusal::zh`].
+        /// For a person.
         #[n(1)]
         reason: String,
         /// Whether asking again may help.
@@ -94,7 +94,7 @@ impl Reply {
 
 fn bounded<'b, T: Decode<'b, ()>>(bytes: &'b [u8], max: usize) -> Result<T, Unreadable> {
     if bytes.len() > max {
-        return Err(Unreadable("too large"));
+        return Err(Unreadable("太大"));
     }
     wire::decode(bytes)
 }
@@ -124,9 +124,20 @@ pub fn reply(
 }
 
 fn refused(refusal: &Refusal) -> Reply {
+    let reason = match refusal {
+        // What is wrong inside is told here, not to strangers.
+        Refusal::Book(_) => "县里暂时无法登记,请稍后再试".to_owned(),
+        Refusal::Request(_)
+        | Refusal::Expired
+        | Refusal::Frozen
+        | Refusal::Busy
+        | Refusal::NoSuchSite
+        | Refusal::KeyKnown(_)
+        | Refusal::SiteFull => refusal.to_string(),
+    };
     Reply::Refused {
         word: refusal.word().to_owned(),
-        reason: refusal.zh().to_owned(),
+        reason,
         passing: refusal.passing(),
     }
 }
@@ -181,10 +192,10 @@ impl<'a> Talk<'a> {
                 match judge_peer(peer, Side::Callee, now, &trust) {
                     Judgement::Full(peer) if peer.level > Level::Village => {}
                     Judgement::Full(_) => {
-                        return Err(JoinError::Impostor("a village point".into()));
+                        return Err(JoinError::Impostor("是村级代办点".into()));
                     }
                     Judgement::RenewOnly(..) => {
-                        return Err(JoinError::Impostor("its certificate ran out".into()));
+                        return Err(JoinError::Impostor("证书已过期".into()));
                     }
                     Judgement::Refused(why) => return Err(JoinError::Impostor(why.to_string())),
                 }
@@ -195,9 +206,7 @@ impl<'a> Talk<'a> {
                 Ok(Step::Done(Box::new(self.joining.finish(&grant)?)))
             }
             Reply::Waiting if self.known => Ok(Step::Wait),
-            Reply::Granted(_) | Reply::Waiting => {
-                Err(JoinError::Impostor("it answered before it was asked".into()))
-            }
+            Reply::Granted(_) | Reply::Waiting => Err(JoinError::Impostor("未问先答".into())),
             Reply::Refused {
                 word,
                 reason,
