@@ -1,0 +1,188 @@
+//! The case page: who asks what, where it stands, what was done by whom, and what may be done.
+
+pub(crate) mod act;
+pub(crate) mod timeline;
+mod view;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use cuntong_protocol::id::CaseId;
+
+use crate::{
+    App,
+    desk::{CasePage, Desk},
+    page::{Failure, Problem, Shell, done, render, render_failed},
+    row::RowView,
+    sync::{RejectionView, rejection},
+    visit::{Fields, Visit},
+    words,
+};
+use act::{Form, FormView};
+use timeline::EventView;
+use view::{ClockView, ConflictView, FieldView, MaterialView, Paper, ReceiptView, Step};
+
+#[derive(Template)]
+#[template(path = "case.html")]
+struct CaseView {
+    page: Shell,
+    problems: Vec<Problem>,
+    /// Where the forms post to.
+    href: String,
+    row: RowView,
+    phone: String,
+    proxy: bool,
+    late_entry: bool,
+    with_gaps: bool,
+    on_the_spot: bool,
+    needs_ruling: bool,
+    double_correction: bool,
+    duplicate_of: Option<String>,
+    parallel: Vec<String>,
+    steps: Vec<Step>,
+    clocks: Vec<ClockView>,
+    used: Option<u32>,
+    promised_days: u16,
+    fields: Vec<FieldView>,
+    materials: Vec<MaterialView>,
+    conflicts: Vec<ConflictView>,
+    events: Vec<EventView>,
+    forms: Vec<FormView>,
+    rule: Option<FormView>,
+    resolve: Option<FormView>,
+    duplicate: Option<FormView>,
+    amend: Option<FormView>,
+    twins: Vec<(RowView, String)>,
+    receipts: Vec<ReceiptView>,
+    rejections: Vec<RejectionView>,
+    papers: Vec<Paper>,
+    catalogue: view::ItemFacts,
+}
+
+/// `GET /cases/{id}`
+pub(crate) async fn show<D: Desk>(
+    State(app): State<App<D>>,
+    visit: Visit,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let found = find(&app, &visit, &id).await?;
+    let view = build(&app, &visit, &found, None, Vec::new()).await;
+    render(&view)
+}
+
+/// The case of that id in an address, when this person may see it.
+pub(crate) async fn find<D: Desk>(
+    app: &App<D>,
+    visit: &Visit,
+    id: &str,
+) -> Result<CasePage, Failure> {
+    let id: CaseId = id.parse().map_err(|_not_an_id| Failure::NotFound)?;
+    app.desk
+        .case(visit.who()?, id)
+        .await
+        .ok_or(Failure::NotFound)
+}
+
+/// `POST /cases/{id}/…`: one act. What was typed stays when the rules refuse.
+pub(crate) async fn perform<D: Desk>(
+    State(app): State<App<D>>,
+    visit: Visit,
+    Path(id): Path<String>,
+    form: Form,
+) -> Result<Response, Failure> {
+    let found = find(&app, &visit, &id).await?;
+    let problems = match form.command(&found, &visit.form) {
+        Ok(command) => match app.desk.perform(visit.who()?, command).await {
+            Ok(_done) => return Ok(done(&format!("/cases/{}", found.row.id), form.word())),
+            Err(refusal) => vec![Problem::of(&refusal)],
+        },
+        Err(problems) => problems,
+    };
+    let view = build(&app, &visit, &found, Some((form, &visit.form)), problems).await;
+    render_failed(&view)
+}
+
+async fn build<D: Desk>(
+    app: &App<D>,
+    visit: &Visit,
+    found: &CasePage,
+    tried: Option<(Form, &Fields)>,
+    problems: Vec<Problem>,
+) -> CaseView {
+    let now = app.desk.now();
+    let row = RowView::of(&found.row, now);
+    let page = Shell::new(app, visit, &format!("{} · {}", row.name, row.item)).await;
+    let page = if problems.is_empty() {
+        page
+    } else {
+        page.failed()
+    };
+    let case = &found.case;
+    let offered = |form: Form| FormView::offered(form, found, tried);
+    CaseView {
+        problems,
+        href: format!("/cases/{}", found.row.id),
+        phone: case.text(cuntong_protocol::fields::PHONE).to_owned(),
+        proxy: case.flags.proxy,
+        late_entry: case.flags.late_entry,
+        with_gaps: case.flags.with_gaps,
+        on_the_spot: case.flags.on_the_spot,
+        needs_ruling: case.flags.needs_ruling,
+        double_correction: case.flags.double_correction,
+        duplicate_of: case.flags.duplicate_of.map(|id| format!("/cases/{id}")),
+        parallel: view::parallel(found),
+        steps: view::steps(case),
+        clocks: view::clocks(case),
+        used: case.clocks.used,
+        promised_days: found.item.promised_days,
+        fields: view::fields(found),
+        materials: view::materials(found),
+        conflicts: view::conflicts(found, now),
+        events: timeline::events(found, now),
+        forms: found
+            .offers
+            .iter()
+            .filter_map(|kind| Form::of(*kind))
+            .filter(|form| form.in_list())
+            .filter_map(offered)
+            .collect(),
+        rule: offered(Form::Rule),
+        resolve: offered(Form::Resolve),
+        duplicate: offered(Form::Duplicate),
+        amend: offered(Form::Amend),
+        twins: found
+            .twins
+            .iter()
+            .map(|twin| (RowView::of(twin, now), twin.id.text()))
+            .collect(),
+        receipts: found
+            .receipts
+            .iter()
+            .map(|receipt| ReceiptView {
+                level: receipt.level.zh(),
+                site: receipt.site_name.clone(),
+                node: receipt.holder.text(),
+                at: words::date_time(receipt.at),
+                signature: receipt.signature.clone(),
+            })
+            .collect(),
+        rejections: found.rejections.iter().map(|r| rejection(r, now)).collect(),
+        papers: view::papers(case),
+        catalogue: view::ItemFacts::of(&found.item),
+        row,
+        page,
+    }
+}
+
+/// The materials of a case and their states, for papers.
+pub(crate) fn material_lines(found: &CasePage) -> Vec<(String, String)> {
+    view::materials(found)
+        .into_iter()
+        .map(|line| (line.name, line.state))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

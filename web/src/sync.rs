@@ -1,0 +1,230 @@
+//! 上报与存证: where the data is, what waits, what came back, and why a link fails.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use cuntong_protocol::time::Millis;
+
+use crate::{
+    App,
+    desk::{Desk, PeerRow, RejectionRow, SessionRow},
+    page::{Failure, Shell, done, render},
+    row::RowView,
+    visit::Visit,
+    words::{self, Chip},
+};
+
+struct PeerView {
+    name: String,
+    level: &'static str,
+    direction: &'static str,
+    state: Chip,
+    reason: Option<String>,
+    /// What to do about it.
+    advice: &'static str,
+    next_try: Option<String>,
+    custody: String,
+    last: String,
+}
+
+/// A refused record, for /sync and the case page.
+pub(crate) struct RejectionView {
+    pub(crate) id: i64,
+    pub(crate) at: String,
+    pub(crate) href: Option<String>,
+    pub(crate) what: String,
+    pub(crate) rule: String,
+    pub(crate) reason: String,
+    pub(crate) by: String,
+    pub(crate) seen: bool,
+}
+
+struct SessionView {
+    at: String,
+    peer: String,
+    sent: u64,
+    received: u64,
+    traffic: String,
+    repaired: u64,
+    result: String,
+}
+
+#[derive(Template)]
+#[template(path = "sync.html")]
+struct SyncPageView {
+    page: Shell,
+    waiting_count: u64,
+    oldest: String,
+    county_at: Option<String>,
+    peers: Vec<PeerView>,
+    waiting: Vec<RowView>,
+    rejections: Vec<RejectionView>,
+    quarantine: u64,
+    documents: u64,
+    entries: u64,
+    epoch: u32,
+    history: Vec<SessionView>,
+}
+
+/// `GET /sync`
+pub(crate) async fn show<D: Desk>(
+    State(app): State<App<D>>,
+    visit: Visit,
+) -> Result<Response, Failure> {
+    let now = app.desk.now();
+    let page = Shell::new(&app, &visit, "上报与存证").await;
+    let sync = app.desk.sync().await;
+    // Administrators keep nodes, not cases: they see counts.
+    let waiting = if page.reads_cases {
+        RowView::all(&sync.waiting, now)
+    } else {
+        Vec::new()
+    };
+    let mut rejections: Vec<RejectionView> = sync
+        .rejections
+        .iter()
+        .map(|row| rejection(row, now))
+        .collect();
+    if !page.reads_cases {
+        for row in &mut rejections {
+            row.href = None;
+            row.what = "一条记录".to_owned();
+        }
+    }
+    render(&SyncPageView {
+        waiting_count: sync.custody.waiting,
+        oldest: words::span(sync.custody.oldest_s),
+        county_at: sync.custody.county_at.map(|at| words::moment(at, now)),
+        peers: sync.peers.iter().map(|row| peer(row, now)).collect(),
+        waiting,
+        rejections,
+        quarantine: sync.quarantine,
+        documents: sync.documents,
+        entries: sync.entries,
+        epoch: sync.epoch,
+        history: sync.history.iter().map(|row| session(row, now)).collect(),
+        page,
+    })
+}
+
+/// `POST /sync/now`
+pub(crate) async fn now<D: Desk>(State(app): State<App<D>>) -> Response {
+    app.desk.sync_now().await;
+    done("/sync", "woken")
+}
+
+/// `POST /sync/rejections/{id}/seen`
+pub(crate) async fn seen<D: Desk>(State(app): State<App<D>>, Path(id): Path<i64>) -> Response {
+    app.desk.rejection_seen(id).await;
+    done("/sync", "seen")
+}
+
+fn peer(row: &PeerRow, now: Millis) -> PeerView {
+    let state = match row.state.as_str() {
+        "connected" => Chip::new("ok", "已连接"),
+        "connecting" => Chip::new("info", "正在连接"),
+        "waiting" => Chip::new("warn", "未连接"),
+        "off" => Chip::new("neutral", "已拔线"),
+        other => Chip::new("neutral", other),
+    };
+    let moment =
+        |at: Option<Millis>| at.map_or_else(|| "—".to_owned(), |at| words::moment(at, now));
+    PeerView {
+        name: row.name.clone(),
+        level: row.level.zh(),
+        direction: if row.upstream { "上级" } else { "下级" },
+        state,
+        advice: row.reason.as_ref().map_or("", |(class, _)| advice(class)),
+        reason: row.reason.as_ref().map(|(_, words)| words.clone()),
+        next_try: row.next_try_s.map(|s| match s {
+            0..60 => format!("{s} 秒后自动重试"),
+            _ => format!("{}后自动重试", words::span(s)),
+        }),
+        custody: moment(row.custody_at),
+        last: moment(row.last_session_at),
+    }
+}
+
+/// What a person can do about a classified failure.
+fn advice(class: &str) -> &'static str {
+    match class {
+        "no_route" => "本机没有网络。检查网线、路由器或上网卡;不影响继续登记。",
+        "hub_down" => "网络通,但对方没有应答。多半是对方在重启,稍后会自动连上。",
+        "clock" => "本机时间与上级相差太大。请校准电脑时间。",
+        "disk_full" => "磁盘空间不足。请清理磁盘。",
+        "version" => "两边版本差得太远。请联系县级管理员升级。",
+        "certificate" => "证书没有通过。请联系县级管理员核对入网登记。",
+        "rejected" => "对方不接受本机。请联系县级管理员。",
+        "busy" => "对方正忙,会按它给的时间再连。",
+        _ => "",
+    }
+}
+
+/// A refused record in words.
+pub(crate) fn rejection(row: &RejectionRow, now: Millis) -> RejectionView {
+    RejectionView {
+        id: row.id,
+        at: words::moment(row.at, now),
+        href: row.case.map(|case| format!("/cases/{case}")),
+        what: row.what.clone(),
+        rule: row.rule.clone(),
+        reason: row.reason.clone(),
+        by: row.by.clone(),
+        seen: row.seen,
+    }
+}
+
+fn session(row: &SessionRow, now: Millis) -> SessionView {
+    SessionView {
+        at: words::moment(row.at, now),
+        peer: row.peer.clone(),
+        sent: row.sent,
+        received: row.received,
+        traffic: format!(
+            "↑ {} · ↓ {}",
+            words::bytes(row.bytes_up),
+            words::bytes(row.bytes_down)
+        ),
+        repaired: row.repaired,
+        result: match row.result.as_str() {
+            "ok" => "完成".to_owned(),
+            other => other.to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Browser, FakeDesk};
+
+    #[tokio::test]
+    async fn the_page_says_where_the_data_is_and_why_it_does_not_move() {
+        let page = Browser::agent(FakeDesk::village()).get("/sync").await;
+        page.has("待上报")
+            .has("最早")
+            .has("没有网络")
+            .has("自动重试")
+            .has("现在试");
+        page.has("退回箱").has("G204").has("标为看过");
+    }
+
+    #[tokio::test]
+    async fn trying_now_wakes_the_links_and_comes_back() {
+        let browser = Browser::agent(FakeDesk::village());
+        let page = browser.post("/sync/now", &[]).await;
+        assert_eq!(page.location(), "/sync?done=woken");
+        assert!(browser.desk.heard("sync_now"));
+        browser.post("/sync/rejections/7/seen", &[]).await;
+        assert!(browser.desk.heard("seen 7"));
+    }
+
+    #[tokio::test]
+    async fn an_administrator_sees_counts_and_no_names() {
+        let page = Browser::administrator(FakeDesk::village())
+            .get("/sync")
+            .await;
+        page.has("待上报").has_not("/cases/").has_not("王秀兰");
+    }
+}
