@@ -36,9 +36,8 @@ mod contract;
 #[cfg(test)]
 mod fixture;
 
-
-pub use cuntong_protocol::sync::Admission;
 pub use commit::{Committed, Local};
+pub use cuntong_protocol::sync::Admission;
 pub use custody::{Held, Standing, Waiting};
 pub use db::{Db, Identity, Opening};
 pub use derived::Derived;

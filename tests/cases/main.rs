@@ -1,4 +1,6 @@
 //! One binary for all tests that need more than one crate. `tidy` fails when a file of this
 //! folder is not listed here.
 
+mod histories;
 mod tidy;
+mod whole_way;

@@ -1,5 +1,7 @@
 //! What tests of more than one node need: chance that replays, simulated counties, and real
 //! executables.
 
+pub mod county;
 pub mod dice;
 pub mod process;
+pub mod world;

@@ -106,7 +106,8 @@ impl Db {
         if newer.is_empty() {
             return Ok(false);
         }
-        let body = minicbor::to_vec(receipt).map_err(|_infallible| StoreError::Damaged("receipt"))?;
+        let body =
+            minicbor::to_vec(receipt).map_err(|_infallible| StoreError::Damaged("receipt"))?;
         self.exec(
             "INSERT INTO receipt (holder, at, body) VALUES (?1, ?2, ?3)",
             (&receipt.holder.0[..], receipt.at.0, body),
@@ -166,7 +167,12 @@ impl Db {
                 ),
                 |r| Ok((NodeId(r.get(0)?), r.get::<_, i64>(1)?)),
             )?;
-            ids.extend(lines.into_iter().filter(|l| holders.contains(&l.0)).map(|l| l.1));
+            ids.extend(
+                lines
+                    .into_iter()
+                    .filter(|l| holders.contains(&l.0))
+                    .map(|l| l.1),
+            );
         }
         let mut receipts = Vec::new();
         for id in ids {
@@ -206,7 +212,9 @@ impl Db {
         let mut nodes = BTreeSet::from([self.identity()?.node]);
         if let (Ok(trust), Ok(site)) = (self.trust(), self.site()) {
             let roster = &trust.roster().nodes;
-            let covered = roster.iter().filter(|n| trust.places().covers(site, n.site));
+            let covered = roster
+                .iter()
+                .filter(|n| trust.places().covers(site, n.site));
             nodes.extend(covered.map(|n| n.node));
         }
         Ok(nodes)
@@ -223,7 +231,11 @@ impl Db {
         };
         let is = |site| trust.places().site(site).is_some_and(|p| p.level == level);
         let nodes = &trust.roster().nodes;
-        nodes.iter().filter(|n| is(n.site)).map(|n| n.node).collect()
+        nodes
+            .iter()
+            .filter(|n| is(n.site))
+            .map(|n| n.node)
+            .collect()
     }
 
     fn level_of(&self, node: NodeId) -> Option<(SiteId, Level)> {

@@ -366,6 +366,15 @@ impl Session {
         self.flow.unsigned_batches += 1;
     }
 
+    /// Has receipts signed for logs the peer asked about: an acknowledgment was lost.
+    pub(super) fn sign_again(&mut self, lacking: &[LogId]) {
+        for log in lacking {
+            if let Some(head) = self.flow.held.get(log) {
+                self.flow.unsigned.insert(*log, *head);
+            }
+        }
+    }
+
     /// Has receipts signed when nothing is with the host, or half a window waits for them. One
     /// receipt per site: it may be carried to a node that must not hear of other sites.
     pub(super) fn sign_ready(&mut self) {

@@ -267,6 +267,7 @@ impl Session {
                 };
                 self.send(Class::First, Message::Welcome(welcome));
                 self.refusals(opening.rejections);
+                self.sign_again(&hello.lacking);
                 self.open(&hello.vector, hello.controls)?;
             }
             (Role::Caller | Role::Callee, _) => {

@@ -134,7 +134,7 @@ impl World {
                 all.push(Write::Act(db.act_id(now)?, act));
             }
             all.append(&mut writes);
-            db.commit(Local { writes: vec![(doc, all)], at: now, once: None }).map(|_committed| ())
+            db.commit(Local { writes: vec![(doc, all)], at: now, ..Local::default() }).map(|_committed| ())
         });
         if done.is_some() {
             self.note(format_args!("{at} saves {token} in {doc}"));

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use cuntong_node::store::Linked;
 use cuntong_protocol::{
     policy,
     sync::{
@@ -186,7 +187,7 @@ impl World {
                 }
                 Some(effect) => {
                     let done =
-                        self.with(at, |db, now| perform(effect, &peer, &mut db.replica(now)));
+                        self.with(at, |db, now| perform(effect, &peer, &mut Linked { db, now }));
                     let Some(Performed { answers, news: more }) = done else { return news };
                     news.extend(more);
                     for answer in answers {
