@@ -14,7 +14,7 @@ mod list;
 mod notices;
 mod number;
 mod page;
-mod perform;
+pub(crate) mod perform;
 mod sign_in;
 mod sync;
 #[cfg(test)]

@@ -285,7 +285,8 @@ fn unreachable(failures: &[Failed]) -> Failure {
 fn upstreams(addresses: &[String], trust: &Trust, site: SiteId) -> Vec<Upstream> {
     let mut above = trust.places().above(site);
     // One address less than sites above: the nearest is left out, not the hub.
-    let _skipped = above.drain(..above.len().saturating_sub(addresses.len()));
+    let left_out = above.len().saturating_sub(addresses.len());
+    drop(above.drain(..left_out));
     addresses
         .iter()
         .enumerate()

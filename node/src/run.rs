@@ -48,6 +48,7 @@ pub async fn run(dir: &Path, loaded: Loaded) -> Result<Exit, Failure> {
 }
 
 async fn serve(dir: &Path, config: Config) -> Result<Ended, Failure> {
+    let interrupted = interrupt()?;
     let node = open(dir, config, With::Links).await?;
     let pages = TcpListener::bind(node.config.web.listen).await.map_err(|error| {
         Failure::configuration(format!("web.listen {}: {error}", node.config.web.listen))
@@ -65,7 +66,7 @@ async fn serve(dir: &Path, config: Config) -> Result<Ended, Failure> {
         enrolled = node.links.is_some(),
         "node runs"
     );
-    let ended = wait(&node, &mut parts).await;
+    let ended = wait(&node, interrupted, &mut parts).await;
     node.stopper.stop();
     while let Some(part) = parts.join_next().await {
         if let Ok(Err(error)) = part {
@@ -87,11 +88,12 @@ async fn open(dir: &Path, config: Config, with: With) -> Result<Node, Failure> {
 /// Waits for an interrupt, an order to stop, a part that fails, or the machine's enrolment.
 async fn wait(
     node: &Node,
+    interrupted: impl Future<Output = ()>,
     parts: &mut JoinSet<Result<(), Failure>>,
 ) -> Result<Ended, Failure> {
     tokio::select! {
-        signal = interrupted() => {
-            tracing::info!(signal = signal?, "stopping");
+        () = interrupted => {
+            tracing::info!("stopping");
             Ok(Ended::Asked)
         }
         () = node.stop.stopped() => Ok(Ended::Asked),
@@ -103,14 +105,19 @@ async fn wait(
     }
 }
 
-/// SIGTERM, or Control-C.
-async fn interrupted() -> std::io::Result<&'static str> {
+/// Ends at SIGTERM or Control-C, from the moment of this call on.
+///
+/// # Errors
+/// When the process may not listen for signals.
+pub fn interrupt() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _signal = terminate.recv() => "terminate",
-        _signal = interrupt.recv() => "interrupt",
+    Ok(async move {
+        tokio::select! {
+            _signal = terminate.recv() => {}
+            _signal = interrupt.recv() => {}
+        }
     })
 }
 

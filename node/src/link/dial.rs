@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Shared, UpstreamState, Whole,
     backoff::Backoff,
-    drive, limits, listen, lock,
+    drive, limits, listen,
     reason::{self, Close, Failed, Reason},
     renewal, tls,
 };

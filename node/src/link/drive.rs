@@ -361,7 +361,7 @@ impl Work {
 
 /// The class of a failing store.
 fn failed(error: &StoreError) -> Failed {
-    let reason = if error.is_full() { Reason::DiskFull } else { Reason::HubDown };
+    let reason = if matches!(error, StoreError::DiskFull) { Reason::DiskFull } else { Reason::HubDown };
     Failed::new(reason, error)
 }
 

@@ -11,7 +11,7 @@ use quinn::{ClientConfig, Connection, RecvStream, SendStream};
 use rustls::sign::CertifiedKey;
 
 use super::{Failed, Shared, dial, drive::exactly, limits, listen, reason::Close, tls};
-use crate::{clock::Clock, config, tickets::Tickets};
+use crate::{clock::Clock, config};
 use cuntong_protocol::role::Level;
 
 /// One conversation.
