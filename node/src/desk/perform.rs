@@ -123,7 +123,7 @@ impl Known {
         match command {
             Command::Log(log) => {
                 let typed = log.fields.get(fields::ID).map_or("", |id| id.reveal());
-                let id = CitizenId::parse(typed)
+                let id = CitizenId::stored(typed)
                     .map_or_else(|_other_paper| typed.trim().to_owned(), |id| id.reveal().to_owned());
                 known.duplicates = numbers(g, actor, &log.item, &id, None)?;
             }

@@ -10,9 +10,13 @@ use cuntong_protocol::{
     control::{Login, Person, signed::Trust},
     id::SiteId,
     refusal::Refusal,
+    text::Private,
     time::Millis,
 };
 
+use cuntong_web::desk::Who;
+
+use super::{NodeDesk, fault, who_of};
 use crate::store::Lockout;
 
 /// A session nobody used for so long is over.
@@ -122,6 +126,89 @@ pub(crate) fn matches(phc: Option<&str>, password: &str) -> bool {
 /// Whether a session is over: idle too long, too old, or from a future that was taken back.
 pub(crate) fn over(opened: Millis, seen: Millis, now: Millis) -> bool {
     now.since(seen) > IDLE_MS_MAX || now.since(opened) > AGE_MS_MAX || now < opened
+}
+
+impl NodeDesk {
+    /// Checks a login and password and opens a session under `token`. `run` is how long this
+    /// process has run.
+    ///
+    /// # Errors
+    /// [`Refusal::SignIn`] for whatever is wrong with login or password, [`Refusal::LockedOut`].
+    pub(super) fn sign_in_blocking(
+        &self,
+        login: &str,
+        password: &Private,
+        token: [u8; 32],
+        run: Duration,
+    ) -> Result<Who, Refusal> {
+        let now = self.clock.now();
+        let wanted = login.to_owned();
+        let (kept, found) = self
+            .look(move |g| {
+                let found = find(g.trust, g.site, &wanted, g.now);
+                let found = found.map(|(login, person)| {
+                    let (phc, version) = (login.phc, login.version);
+                    (phc, version, who_of(g, login.login, person))
+                });
+                Ok((g.db.lockout(&wanted)?, found))
+            })
+            .map_err(|error| fault(&error))?;
+        self.locks.check(login, kept, run, now)?;
+        let phc = found.as_ref().map(|(phc, _, _)| phc.as_str());
+        let right = matches(phc, password.reveal());
+        let login = login.to_owned();
+        let Some((_, version, who)) = found.filter(|_| right) else {
+            let tried = login.clone();
+            let failed = self.write(move |db| {
+                db.note(now, None, "sign_in.failed", &subject(&tried))?;
+                db.note_failure(&tried, now)
+            });
+            let kept = failed.map_err(|error| fault(&error))?;
+            self.locks.failed(&login, kept, run);
+            return Err(Refusal::SignIn);
+        };
+        self.locks.cleared(&login);
+        let (person, name) = (who.actor.person, who.login.clone());
+        self.write(move |db| {
+            db.clear_failures(&login)?;
+            db.end_sessions(now.after(-IDLE_MS_MAX), now.after(-AGE_MS_MAX), None)?;
+            db.open_session(token, person, (&name, version), now)?;
+            db.note(now, Some(person), "sign_in", &name)
+        })
+        .map_err(|error| fault(&error))?;
+        Ok(who)
+    }
+
+    /// The person of a session that is not over, whose password and right to act are unchanged.
+    pub(super) fn session_blocking(&self, token: [u8; 32]) -> Option<Who> {
+        let found = self.look(move |g| {
+            let Some(session) = g.db.session(token)? else {
+                return Ok(None);
+            };
+            if over(session.opened_at, session.seen_at, g.now) {
+                return Ok(None);
+            }
+            let found = find(g.trust, g.site, &session.login, g.now).filter(|(login, person)| {
+                login.version == session.version && person.id == session.person
+            });
+            let stale = g.now.since(session.seen_at) > TOUCH_MS;
+            Ok(found.map(|(login, person)| (who_of(g, login.login, person), stale)))
+        });
+        let (who, stale) = found.ok()??;
+        if stale {
+            let now = self.clock.now();
+            // A page is answered even when the disk is full.
+            if let Err(error) = self.write(move |db| db.touch_session(token, now)) {
+                tracing::error!(%error, "the time of last use was not saved");
+            }
+        }
+        Some(who)
+    }
+}
+
+/// A login as the audit may hold it: what somebody typed there may be a password.
+fn subject(login: &str) -> String {
+    format!("login {}", &blake3::hash(login.as_bytes()).to_hex()[..12])
 }
 
 #[cfg(test)]

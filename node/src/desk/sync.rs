@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cuntong_protocol::{
     control::NodeStatus,
-    id::NodeId,
+    id::{NodeId, Scope},
     role::Level,
     time::{ClockState, Millis},
 };
@@ -117,6 +117,15 @@ pub(crate) fn counts(g: &Ground<'_>) -> Result<Counts> {
         })
     })?;
     Ok(all.into_iter().next().unwrap_or_default())
+}
+
+/// Scope → digest over the heads of its documents.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) fn digests(g: &Ground<'_>) -> Result<Vec<(Scope, u64)>> {
+    let proofs = g.db.digests(&[])?;
+    Ok(proofs.into_iter().map(|p| (p.scope, p.digest)).collect())
 }
 
 fn history(g: &Ground<'_>) -> Result<Vec<SessionRow>> {

@@ -42,7 +42,12 @@ fn a_record_says_how_far_it_got_with_the_receivers_signature() {
 
     send(&town, &mut hub, false);
     let of_hub = receipt(&hub, 20);
-    assert_eq!(town.keep_receipts(&[of_hub.clone()]).unwrap().len(), 1);
+    assert_eq!(
+        town.keep_receipts(std::slice::from_ref(&of_hub))
+            .unwrap()
+            .len(),
+        1
+    );
     // The township carries the hub's receipt down, word for word.
     let log = *village.whole_vector().unwrap().keys().next().unwrap();
     let carried = town.receipts_about(&[log], None).unwrap();
