@@ -175,7 +175,7 @@ async fn log<D: Desk>(
             .push(Problem::new("complete", "即办须写明结果"));
     }
     if step != "draft" && !page.duplicates.is_empty() && page.value("duplicate_reason").is_empty() {
-        let words = "同一人同一事项已有未办结的办件;仍要登记,请写明原因";
+        let words = "同一人同一事项已有未办结的办件；仍要登记，请写明原因";
         page.problems.push(Problem::new("duplicate_reason", words));
     }
     if page.problems.is_empty() {

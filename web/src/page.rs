@@ -165,11 +165,11 @@ fn nav(who: &Who, path: &str) -> Vec<NavItem> {
 /// The sentence for a word in `?done=`; only words we know say anything.
 fn said(word: &str) -> Option<&'static str> {
     Some(match word {
-        "received" => "已收件,并已存入本机。可以打印收件凭证。",
+        "received" => "已收件，并已存入本机。可以打印收件凭证。",
         "draft" => "草稿已存。材料齐后再收件。",
-        "completed" => "已即办办结,并已存入本机。",
+        "completed" => "已即办办结，并已存入本机。",
         "accept" => "已受理。",
-        "correct" => "一次性补正告知书已生成,可以打印。",
+        "correct" => "一次性补正告知书已生成，可以打印。",
         "refuse" => "已作出不予受理。",
         "review" => "审查意见已记录。",
         "decide" => "决定已作出。",
@@ -181,12 +181,12 @@ fn said(word: &str) -> Option<&'static str> {
         "supplement" => "补正材料已收。",
         "receive" => "已收件。可以打印收件凭证。",
         "amend" => "更正已保存。",
-        "resolve" => "已选定,冲突解除。",
+        "resolve" => "已选定，冲突解除。",
         "rule" => "裁定已记录。",
         "duplicate" => "两件已关联为重复件。",
-        "published" => "公示已发布;上报后各处可见。",
+        "published" => "公示已发布；上报后各处可见。",
         "revised" => "新版本已发布。",
-        "withdrawn" => "公示已撤回;各处只留撤回说明。",
+        "withdrawn" => "公示已撤回；各处只留撤回说明。",
         "woken" => "已重新尝试连接。",
         "seen" => "已标为看过。",
         "display" => "显示设置已保存。",
@@ -227,23 +227,23 @@ impl Failure {
             Self::SignedOut => ("请先登录", String::new()),
             Self::Forbidden => (
                 "您的岗位不能打开这一页",
-                "如果工作需要,请联系县级管理员调整岗位。".to_owned(),
+                "如果工作需要，请联系县级管理员调整岗位。".to_owned(),
             ),
             Self::Origin => (
                 "这次提交没有被接受",
-                "提交不是从本系统的页面发出,或者页面放得太久。请返回,重新打开页面再提交。"
+                "提交不是从本系统的页面发出，或者页面放得太久。请返回，重新打开页面再提交。"
                     .to_owned(),
             ),
             Self::NotFound => (
                 "没有这一页",
-                "地址可能抄错了,或者这件事不在本站点的范围内。".to_owned(),
+                "地址可能抄错了，或者这件事不在本站点的范围内。".to_owned(),
             ),
             Self::TooLarge => ("内容太长", "请缩短后再提交。".to_owned()),
             Self::NotAForm => ("看不懂这次提交", "请从页面上的表单提交。".to_owned()),
             Self::Refused(refusal) => ("没有办成", format!("{refusal}({})", refusal.code())),
             Self::Broken => (
                 "这一页没能显示",
-                "已保存的内容没有丢。请返回再试;仍不行,请联系管理员。".to_owned(),
+                "已保存的内容没有丢。请返回再试；仍不行，请联系管理员。".to_owned(),
             ),
         }
     }

@@ -121,7 +121,7 @@ fn date_of(due: Option<&Due>) -> Option<String> {
     due.map(|due| {
         let date = words::paper_date(due.date);
         if due.provisional {
-            format!("{date}(暂定)")
+            format!("{date}（暂定）")
         } else {
             date
         }
@@ -290,9 +290,9 @@ pub(crate) async fn decision<D: Desk>(
             },
             (
                 if d.granted {
-                    "经审查,决定准予。"
+                    "经审查，决定准予。"
                 } else {
-                    "经审查,决定不予。"
+                    "经审查，决定不予。"
                 },
                 d.reason.clone(),
                 String::new(),
@@ -303,7 +303,7 @@ pub(crate) async fn decision<D: Desk>(
         Outcome::NotAccepted(r) => (
             "不予受理通知书",
             (
-                "经审查,决定不予受理。",
+                "经审查，决定不予受理。",
                 r.reason.clone(),
                 r.basis.clone(),
                 r.competent.clone(),
@@ -355,7 +355,7 @@ mod tests {
             .get(&format!("/cases/{id}/decision"))
             .await
             .has("准予决定书")
-            .has("(盖章)");
+            .has("（盖章）");
         let id = browser.desk.find(CaseKind::Received);
         assert_eq!(
             browser.get(&format!("/cases/{id}/decision")).await.status,

@@ -93,7 +93,7 @@ pub(crate) async fn show<D: Desk>(
                 today.to_deliver,
                 "info",
                 "→",
-                "有结果,未交到手",
+                "有结果，未交到手",
             ),
             tile(
                 "/queue?view=conflicts",

@@ -427,7 +427,7 @@ fn chosen(typed: &Fields) -> Result<(String, Private, String), Vec<Problem>> {
         Some(_) | None => need(typed, &id, "other", "选定的值")?,
     };
     let value = value_of(&field, &value)
-        .ok_or_else(|| vec![Problem::new(&id, "请写材料状态,如“已收原件”")])?;
+        .ok_or_else(|| vec![Problem::new(&id, "请写材料状态，如“已收原件”")])?;
     let reason = need(typed, &format!("{id}-reason"), "reason", "选定的理由")?;
     Ok((field, value, reason))
 }

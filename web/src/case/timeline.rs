@@ -79,7 +79,7 @@ fn why_void(found: &CasePage, void: &Void) -> String {
     };
     match void {
         Void::State { was, act } => {
-            format!("办件当时是“{}”,{}不起作用", was.zh(), kind(*act))
+            format!("办件当时是“{}”，{}不起作用", was.zh(), kind(*act))
         }
         Void::Power => "作出时没有这项权力".to_owned(),
         Void::Overruled(by) => format!("以“{}”为准", named(by)),
@@ -143,7 +143,7 @@ fn told(found: &CasePage, body: &ActBody) -> Told {
         ActBody::Receive(receive) => {
             lines.push(("编号", receive.number.clone()));
             if let Some(mandate) = &receive.mandate {
-                title = "收件(代办)".to_owned();
+                title = "收件（代办）".to_owned();
                 if let Some(witness) = &mandate.witness {
                     lines.push(("见证人", witness.clone()));
                 }
@@ -168,7 +168,7 @@ fn told(found: &CasePage, body: &ActBody) -> Told {
         }
         ActBody::Review(r) => lines.push(("意见", r.text.clone())),
         ActBody::Deliver(d) => {
-            title = format!("送达:{}", way(d.way));
+            title = format!("送达：{}", way(d.way));
             lines.push(("签收人", d.receiver.clone().unwrap_or_default()));
             lines.push(("说明", d.note.clone()));
         }
@@ -207,9 +207,9 @@ fn told(found: &CasePage, body: &ActBody) -> Told {
         }
         ActBody::Rule(r) => {
             title = if r.withdrawn {
-                "裁定:撤回有效"
+                "裁定：撤回有效"
             } else {
-                "裁定:决定有效"
+                "裁定：决定有效"
             }
             .to_owned();
             lines.push(("理由", r.reason.clone()));

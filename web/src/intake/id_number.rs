@@ -25,7 +25,7 @@ pub(crate) fn canonical(typed: &str) -> Result<String, &'static str> {
             long.push(check_sign(&long));
             long
         }
-        _ => return Err("身份证号应为 18 位(旧号 15 位)"),
+        _ => return Err("身份证号应为 18 位（旧号 15 位）"),
     };
     let (body, last) = signs.split_at(17);
     if !body.iter().all(u8::is_ascii_digit) || !(last[0].is_ascii_digit() || last[0] == b'X') {
@@ -36,7 +36,7 @@ pub(crate) fn canonical(typed: &str) -> Result<String, &'static str> {
         return Err("身份证号里的出生日期不存在");
     }
     if check_sign(body) != last[0] {
-        return Err("身份证号校验不对,请逐位核对");
+        return Err("身份证号校验不对，请逐位核对");
     }
     Ok(text)
 }

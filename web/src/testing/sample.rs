@@ -76,7 +76,7 @@ pub(crate) fn site(level: Level) -> Site {
         },
         Level::County => Site {
             id: SiteId(1),
-            name: "云麓县(样例)".to_owned(),
+            name: "云麓县（样例）".to_owned(),
             level,
             code: "349901000000".to_owned(),
         },
@@ -135,7 +135,7 @@ pub(crate) fn items() -> Vec<Item> {
         class: "公共服务".to_owned(),
         ..item(
             "990010008000",
-            "老年优待证(卡)办理",
+            "老年优待证（卡）办理",
             &["老年证", "优待证", "65岁"],
             vec![
                 material("居民身份证", false, true),
@@ -256,7 +256,7 @@ fn acts(kind: CaseKind, number: &str, item: &Item) -> Vec<(i64, Kind, ActBody, O
         missing: vec![
             Missing {
                 material: Some(0),
-                how: "照片不清,请重新提供".to_owned(),
+                how: "照片不清，请重新提供".to_owned(),
             },
             Missing {
                 material: None,
@@ -272,7 +272,7 @@ fn acts(kind: CaseKind, number: &str, item: &Item) -> Vec<(i64, Kind, ActBody, O
     };
     let yes = Decide {
         granted: true,
-        reason: "家庭人均收入低于保障标准,经核对属实。".to_owned(),
+        reason: "家庭人均收入低于保障标准，经核对属实。".to_owned(),
         remedies: String::new(),
     };
     let withdraw = ActBody::Withdraw(Reason {
@@ -306,7 +306,7 @@ fn acts(kind: CaseKind, number: &str, item: &Item) -> Vec<(i64, Kind, ActBody, O
             all.push(hand(
                 20,
                 ActBody::Review(Reason {
-                    text: "入户核对,情况属实。".to_owned(),
+                    text: "入户核对，情况属实。".to_owned(),
                 }),
             ));
             all.push(hand(3, ActBody::Decide(yes)));
@@ -637,14 +637,14 @@ pub(crate) fn sync(custody: Custody, rows: Vec<CaseRow>) -> SyncPage {
                     Some(131),
                 ),
                 peer(
-                    "云麓县(样例)",
+                    "云麓县（样例）",
                     Level::County,
                     Some(("no_route", "没有网络")),
                     Some(42),
                 ),
             ]
         } else {
-            vec![peer("云麓县(样例)", Level::County, None, None)]
+            vec![peer("云麓县（样例）", Level::County, None, None)]
         },
         custody,
         epoch: 2,
