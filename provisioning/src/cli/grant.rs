@@ -120,7 +120,7 @@ impl Args {
     /// Answers whatever appears. The directory of the county is held only while answering, so that
     /// other commands can be given meanwhile.
     fn watch(&self, desk: &Desk, pending: &Path) -> Done {
-        let keys = desk.keys(&desk.folder()?)?;
+        let keys = desk.keys()?;
         let (announce, announced) = mpsc::channel();
         let mut watcher = notify::recommended_watcher(move |event| {
             // The receiver is gone only when the command is ending.
