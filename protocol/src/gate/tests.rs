@@ -5,10 +5,10 @@ use ed25519_dalek::SigningKey;
 
 use super::*;
 use crate::{
-    act::{Act, ActBody, Open, Reason},
+    act::{Act, ActBody, Amend, Open, Reason},
     control::fixture::{self, BEIXIANG, FOUNDED, Founded, QINGXI, SHIQIAO},
     document::Write,
-    id::{ActId, CaseId, DocId, PersonId, SiteId},
+    id::{ActId, CaseId, DocId, Kind, PersonId, SiteId},
     log::{LogId, Seal},
     role::Role,
     text::Private,
@@ -47,7 +47,7 @@ impl Desk {
             role: if self.site == SHIQIAO {
                 Role::Agent
             } else {
-                Role::Clerk
+                Role::Decider
             },
             at: Millis(self.at),
             clock: ClockState::Ok,
@@ -56,6 +56,20 @@ impl Desk {
             body,
         };
         Write::Act(id, act)
+    }
+
+    /// A field edited, with the act that answers for it.
+    fn amend(&mut self, name: &str, value: &str) -> Vec<Write> {
+        let act = self.act(ActBody::Amend(Amend {
+            field: name.into(),
+            reason: "更正".into(),
+        }));
+        vec![act, field(name, value)]
+    }
+
+    /// A step of the authority.
+    fn review(&mut self, text: &str) -> Vec<Write> {
+        vec![self.act(ActBody::Review(Reason { text: text.into() }))]
     }
 
     fn open(&mut self) -> Vec<Write> {
@@ -131,7 +145,8 @@ fn case() -> (Desk, Doc, Vec<Entry>) {
     let mut doc = Doc::new(doc(SHIQIAO, Kind::Application));
     let writes = desk.open();
     let first = desk.write(&mut doc, &writes);
-    let second = desk.write(&mut doc, &[field("phone", "13900000000")]);
+    let writes = desk.amend("phone", "13900000000");
+    let second = desk.write(&mut doc, &writes);
     (desk, doc, vec![first, second])
 }
 
@@ -194,10 +209,8 @@ fn both_sides_of_a_case_go_on_from_each_other_across_nodes() {
     let mut admitted = Doc::new(handling);
     for round in 0..6 {
         let desk = if round % 2 == 0 { &mut town } else { &mut hub };
-        let note = desk.act(ActBody::Review(Reason {
-            text: format!("第{round}次"),
-        }));
-        let e = desk.write(&mut written, &[note, field("note", &round.to_string())]);
+        let writes = desk.review(&format!("第{round}次"));
+        let e = desk.write(&mut written, &writes);
         admitted = entry(&admitted, &e, desk.writer, &ground(&founded)).unwrap();
     }
     assert_eq!(admitted.heads(), written.heads());
@@ -210,8 +223,9 @@ fn changes_made_apart_are_admitted_in_either_order() {
     let mut hub = Desk::new(fixture::HUB);
     let start = Doc::new(doc(SHIQIAO, Kind::Handling));
     let (mut a, mut b) = (start.fork(), start.fork());
-    let of_town = town.write(&mut a, &[field("note", "镇")]);
-    let of_hub = hub.write(&mut b, &[field("note", "县")]);
+    let (writes_a, writes_b) = (town.review("镇"), hub.review("县"));
+    let of_town = town.write(&mut a, &writes_a);
+    let of_hub = hub.write(&mut b, &writes_b);
     let g = ground(&founded);
     let one = entry(&start, &of_town, town.writer, &g).unwrap();
     let one = entry(&one, &of_hub, hub.writer, &g).unwrap();
@@ -339,7 +353,8 @@ fn two_changes_at_one_position_are_not_both_admitted() {
         "the first is missing"
     );
     let mut restored = empty.fork();
-    let twice = desk.write(&mut restored, &[field("note", "恢复后")]);
+    let writes = desk.amend("note", "恢复后");
+    let twice = desk.write(&mut restored, &writes);
     assert_eq!(
         entry(&first, &twice, desk.writer, &g).unwrap_err(),
         Rule::Sequence
