@@ -235,7 +235,8 @@ impl Desk for NodeDesk {
     }
 
     async fn sign_out(&self, token: [u8; 32]) {
-        self.change("sign out", move |db| db.close_session(token)).await;
+        self.change("sign out", move |db| db.close_session(token))
+            .await;
     }
 
     async fn today(&self, who: &Who) -> Today {
@@ -244,8 +245,10 @@ impl Desk for NodeDesk {
     }
 
     async fn items(&self, query: String) -> Vec<Item> {
-        self.ask("items", move |g| Ok(items::search(g.trust.catalogue(), &query)))
-            .await
+        self.ask("items", move |g| {
+            Ok(items::search(g.trust.catalogue(), &query))
+        })
+        .await
     }
 
     async fn item(&self, code: String, version: Option<u32>) -> Option<Item> {
@@ -276,7 +279,8 @@ impl Desk for NodeDesk {
 
     async fn cases(&self, who: &Who, query: CaseQuery) -> CaseList {
         let actor = who.actor.clone();
-        self.ask("cases", move |g| list::cases(g, &actor, &query)).await
+        self.ask("cases", move |g| list::cases(g, &actor, &query))
+            .await
     }
 
     async fn case(&self, who: &Who, id: CaseId) -> Option<CasePage> {
@@ -316,7 +320,8 @@ impl Desk for NodeDesk {
 
     async fn notices(&self, who: &Who) -> Vec<NoticeRow> {
         let actor = who.actor.clone();
-        self.ask("notices", move |g| notices::of_area(g, &actor)).await
+        self.ask("notices", move |g| notices::of_area(g, &actor))
+            .await
     }
 
     async fn notice(&self, id: DocId) -> Option<NoticeRow> {

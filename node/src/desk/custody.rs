@@ -7,9 +7,7 @@ use cuntong_protocol::{
     role::Level,
     time::{ClockState, Millis},
 };
-use cuntong_web::desk::{
-    CaseCustody, Custody, PeerRow, Pill, ReceiptRow, RejectionRow, Tone,
-};
+use cuntong_web::desk::{CaseCustody, Custody, PeerRow, Pill, ReceiptRow, RejectionRow, Tone};
 use data_encoding::HEXLOWER;
 use jiff::{Timestamp, tz::Offset};
 
@@ -115,10 +113,7 @@ fn rank(custody: CaseCustody) -> (u8, i64) {
 }
 
 fn docs(case: CaseId) -> ([u8; 16], [u8; 16]) {
-    (
-        case.doc(Kind::Application).0,
-        case.doc(Kind::Handling).0,
-    )
+    (case.doc(Kind::Application).0, case.doc(Kind::Handling).0)
 }
 
 fn parts(g: &Ground<'_>, case: CaseId) -> Result<Vec<Part>> {
@@ -151,18 +146,17 @@ fn lines(g: &Ground<'_>, log: i64) -> Result<Vec<Line>> {
 /// # Errors
 /// Those of the database.
 pub(crate) fn receipts(g: &Ground<'_>, case: CaseId) -> Result<Vec<ReceiptRow>> {
-    let mut out: Vec<ReceiptRow> = g
-        .db
-        .standings(case)?
-        .into_iter()
-        .map(|standing| ReceiptRow {
-            holder: standing.holder,
-            level: standing.level,
-            site_name: g.site_name(standing.site),
-            at: standing.at,
-            signature: HEXLOWER.encode(&standing.signature[..SIGNATURE_SHOWN]),
-        })
-        .collect();
+    let mut out: Vec<ReceiptRow> =
+        g.db.standings(case)?
+            .into_iter()
+            .map(|standing| ReceiptRow {
+                holder: standing.holder,
+                level: standing.level,
+                site_name: g.site_name(standing.site),
+                at: standing.at,
+                signature: HEXLOWER.encode(&standing.signature[..SIGNATURE_SHOWN]),
+            })
+            .collect();
     out.sort_by_key(|r| (std::cmp::Reverse(r.level), r.holder));
     Ok(out)
 }
@@ -247,7 +241,10 @@ pub(crate) fn rejections(
     limit: u32,
 ) -> Result<Vec<RejectionRow>> {
     let found = g.db.rejections(case, limit)?;
-    Ok(found.into_iter().map(|refused| rejection(g, refused)).collect())
+    Ok(found
+        .into_iter()
+        .map(|refused| rejection(g, refused))
+        .collect())
 }
 
 fn rejection(g: &Ground<'_>, refused: Refused) -> RejectionRow {
@@ -285,7 +282,10 @@ pub(crate) struct Standing {
 /// The header's words: the worst of refusals, clock, age of what waits, and link.
 pub(crate) fn pill(standing: &Standing, upstream: &[PeerRow], now: Millis) -> Pill {
     let (tone, words) = if standing.rejected > 0 {
-        (Tone::Bad, format!("退回 {} 条,请到退回箱查看", standing.rejected))
+        (
+            Tone::Bad,
+            format!("退回 {} 条,请到退回箱查看", standing.rejected),
+        )
     } else if standing.county {
         (Tone::Ok, "县级枢纽 · 本机已存".to_owned())
     } else {

@@ -137,7 +137,11 @@ impl<'a> Ground<'a> {
             .roster()
             .nodes
             .iter()
-            .filter(|n| places.site(n.site).is_some_and(|p| p.level == Level::County))
+            .filter(|n| {
+                places
+                    .site(n.site)
+                    .is_some_and(|p| p.level == Level::County)
+            })
             .map(|n| n.node)
             .collect()
     }

@@ -142,12 +142,7 @@ impl Ask {
         }
     }
 
-    fn with<T>(
-        &self,
-        limit: u64,
-        offset: u64,
-        ask: impl FnOnce(&[(&str, &dyn ToSql)]) -> T,
-    ) -> T {
+    fn with<T>(&self, limit: u64, offset: u64, ask: impl FnOnce(&[(&str, &dyn ToSql)]) -> T) -> T {
         let (limit, offset) = (limit as i64, offset as i64);
         ask(&[
             (":all", &self.all),
@@ -173,9 +168,7 @@ impl Ask {
 
     fn count(&self, g: &Ground<'_>, sql: &str) -> Result<u64> {
         let counted = format!("SELECT count(*) FROM ({sql})");
-        Ok(self.with(COUNT_MAX + 1, 0, |params| {
-            count(g.conn(), &counted, params)
-        })?)
+        Ok(self.with(COUNT_MAX + 1, 0, |params| count(g.conn(), &counted, params))?)
     }
 }
 

@@ -32,9 +32,7 @@ const SHOWN_MAX: i64 = 500;
 pub(crate) fn of_area(g: &Ground<'_>, actor: &Actor) -> Result<Vec<NoticeRow>> {
     let area = match g.trust.places().site(actor.site).map(|p| p.level) {
         Some(Level::County) => Area::All,
-        Some(Level::Village | Level::Township) => {
-            Area::Sites(g.trust.places().area(actor.site))
-        }
+        Some(Level::Village | Level::Township) => Area::Sites(g.trust.places().area(actor.site)),
         None => Area::Nothing,
     };
     read(
@@ -73,7 +71,10 @@ pub(crate) fn board(g: &Ground<'_>) -> Result<Board> {
         as_of: if g.level == Level::County {
             Some(g.now)
         } else {
-            custody::newest_receipts(g)?.into_iter().map(|(_, at)| at).max()
+            custody::newest_receipts(g)?
+                .into_iter()
+                .map(|(_, at)| at)
+                .max()
         },
     })
 }
@@ -87,7 +88,9 @@ pub(crate) fn places(g: &Ground<'_>) -> Vec<Site> {
         .into_iter()
         .map(|site| g.site_of(site))
         .collect();
-    out.sort_by(|a, b| (std::cmp::Reverse(a.level), &a.code).cmp(&(std::cmp::Reverse(b.level), &b.code)));
+    out.sort_by(|a, b| {
+        (std::cmp::Reverse(a.level), &a.code).cmp(&(std::cmp::Reverse(b.level), &b.code))
+    });
     out
 }
 

@@ -5,8 +5,9 @@ use cuntong_protocol::{
     command::Actor,
     control::Item,
     document::Reading,
-    fold, policy,
+    fold,
     id::{CaseId, Kind, PersonId},
+    policy,
 };
 use cuntong_web::desk::{Arrival, CasePage};
 

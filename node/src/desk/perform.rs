@@ -123,8 +123,10 @@ impl Known {
         match command {
             Command::Log(log) => {
                 let typed = log.fields.get(fields::ID).map_or("", |id| id.reveal());
-                let id = CitizenId::stored(typed)
-                    .map_or_else(|_other_paper| typed.trim().to_owned(), |id| id.reveal().to_owned());
+                let id = CitizenId::stored(typed).map_or_else(
+                    |_other_paper| typed.trim().to_owned(),
+                    |id| id.reveal().to_owned(),
+                );
                 known.duplicates = numbers(g, actor, &log.item, &id, None)?;
             }
             Command::Act { case, body } => {

@@ -71,9 +71,9 @@ impl Locks {
             }
         });
         match until.checked_sub(run) {
-            Some(left) if !left.is_zero() => {
-                Err(Refusal::LockedOut(left.as_secs() + u64::from(left.subsec_nanos() > 0)))
-            }
+            Some(left) if !left.is_zero() => Err(Refusal::LockedOut(
+                left.as_secs() + u64::from(left.subsec_nanos() > 0),
+            )),
             Some(_) | None => Ok(()),
         }
     }

@@ -174,7 +174,11 @@ pub(crate) fn nodes(g: &Ground<'_>, peers: &[Peer]) -> Result<Vec<NodeRow>> {
                 || peers
                     .iter()
                     .any(|p| p.node == entry.node && p.state == CONNECTED),
-            last_seen: if here { Some(g.now) } else { note.map(|n| n.last_seen) },
+            last_seen: if here {
+                Some(g.now)
+            } else {
+                note.map(|n| n.last_seen)
+            },
             custody_at: custody.get(&entry.node).copied(),
             backlog: note.map_or(0, |n| n.waiting),
             backlog_oldest_s: note

@@ -1,11 +1,7 @@
 use std::collections::BTreeSet;
 
 use cuntong_protocol::{
-    act::ActKind,
-    command::Command,
-    refusal::Refusal,
-    role::Role,
-    state::State,
+    act::ActKind, command::Command, refusal::Refusal, role::Role, state::State,
 };
 use cuntong_web::desk::{CaseCustody, View};
 
@@ -66,7 +62,10 @@ fn each_sees_the_cases_of_the_own_area_only() {
     let agent = stone.actor.clone();
     let seen = town.look(move |g: &Ground<'_>| {
         let area = g.area(&agent);
-        Ok((list::one(g, &area, one)?.is_some(), list::one(g, &area, two)?.is_some()))
+        Ok((
+            list::one(g, &area, one)?.is_some(),
+            list::one(g, &area, two)?.is_some(),
+        ))
     });
     assert_eq!(seen, (true, false));
     let mut admin = hub.actor.clone();
@@ -82,13 +81,16 @@ fn each_sees_the_cases_of_the_own_area_only() {
 fn a_second_case_of_one_person_and_item_needs_a_reason() {
     let place = County::new().desk(SHIQIAO);
     let (first, number) = place.log("李四", LI);
-    let refused = place.desk.case_log(&place.actor, form("李四", "349901197608221121"));
+    let refused = place
+        .desk
+        .case_log(&place.actor, form("李四", "349901197608221121"));
     assert_eq!(refused.unwrap_err(), Refusal::Duplicate { number });
     let actor = place.actor.clone();
     let warned = place.look(move |g| list::duplicates(g, &actor, super::fixture::RELIEF, LI));
     assert_eq!(warned.iter().map(|row| row.id).collect::<Vec<_>>(), [first]);
     let mut again = form("李四", LI);
     again.duplicate_reason = Some("家中另一成员患病".to_owned());
+    place.pass(60_000);
     let second = place.desk.case_log(&place.actor, again).unwrap();
     assert!(!place.row(second.case).duplicate, "somebody said why");
 }
@@ -117,8 +119,15 @@ fn custody_goes_from_here_to_the_township_to_the_county() {
     assert_eq!(village.row(case).custody, CaseCustody::Local);
     assert_eq!(village.view(View::LocalOnly).len(), 1);
     village.send(&town);
-    assert!(matches!(village.row(case).custody, CaseCustody::Township(_)));
-    assert_eq!(village.view(View::LocalOnly).len(), 1, "the county does not have it yet");
+    assert!(matches!(
+        village.row(case).custody,
+        CaseCustody::Township(_)
+    ));
+    assert_eq!(
+        village.view(View::LocalOnly).len(),
+        1,
+        "the county does not have it yet"
+    );
     assert!(matches!(town.row(case).custody, CaseCustody::Township(_)));
     village.send(&hub);
     assert!(matches!(village.row(case).custody, CaseCustody::County(_)));
@@ -134,7 +143,10 @@ fn custody_goes_from_here_to_the_township_to_the_county() {
         value: cuntong_protocol::text::Private::new("13911112222"),
         reason: "换号".to_owned(),
     };
-    let _done = village.desk.perform_blocking(&village.actor, amend).unwrap();
+    let _done = village
+        .desk
+        .perform_blocking(&village.actor, amend)
+        .unwrap();
     assert!(matches!(village.row(case).custody, CaseCustody::Local));
 }
 
@@ -162,7 +174,10 @@ fn two_desks_never_get_one_number_and_a_refused_form_uses_none_up() {
         }
     });
     assert_eq!(numbers.len(), 20);
-    let _refused = place.desk.case_log(&place.actor, form("张三", LI)).unwrap_err();
+    let _refused = place
+        .desk
+        .case_log(&place.actor, form("张三", LI))
+        .unwrap_err();
     let (_, next) = place.log("李四", "34990119410305001X");
     assert_eq!(next, "34990110120320261123010021");
 }
@@ -206,7 +221,10 @@ fn the_day_counts_what_is_to_do() {
         place.look(move |g| list::today(g, &actor))
     };
     let day = today(&village);
-    assert_eq!((day.received_today, day.drafts, day.local_only, day.red), (2, 1, 3, 0));
+    assert_eq!(
+        (day.received_today, day.drafts, day.local_only, day.red),
+        (2, 1, 3, 0)
+    );
     village.send(&town);
     for body in [accept(), review(), grant(), close()] {
         town.act(case, body).unwrap();

@@ -268,8 +268,7 @@ pub(super) fn login(site: SiteId) -> String {
 pub(super) fn logins(site: SiteId, version: u32) -> Body {
     use argon2::PasswordHasher as _;
     let params = argon2::Params::new(64, 1, 1, None).unwrap();
-    let hasher =
-        argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     Body::Credentials(Credentials {
         logins: vec![Login {
             person: person(site),
@@ -340,7 +339,13 @@ fn places() -> Places {
         sites: vec![
             place(HUB, None, Level::County, "349901000000", "云麓县(样例)"),
             place(TOWN, Some(HUB), Level::Township, "349901101000", "北乡镇"),
-            place(SHIQIAO, Some(TOWN), Level::Village, "349901101203", "石桥村"),
+            place(
+                SHIQIAO,
+                Some(TOWN),
+                Level::Village,
+                "349901101203",
+                "石桥村",
+            ),
             place(QINGXI, Some(TOWN), Level::Village, "349901101204", "青溪村"),
         ],
     }

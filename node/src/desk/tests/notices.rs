@@ -1,9 +1,4 @@
-use cuntong_protocol::{
-    act::Publish,
-    command::Command,
-    id::SiteId,
-    refusal::Refusal,
-};
+use cuntong_protocol::{act::Publish, command::Command, id::SiteId, refusal::Refusal};
 use cuntong_web::desk::NoticeStatus;
 
 use super::fixture::{County, QINGXI, SHIQIAO, TOWN};
@@ -46,13 +41,20 @@ fn a_withdrawn_notice_leaves_a_tombstone_without_content() {
     let county = County::new();
     let town = county.desk(TOWN);
     let command = Command::PublishNotice(notice(vec![TOWN]));
-    let id = town.desk.notice_change(&town.actor, command).unwrap().notice;
+    let id = town
+        .desk
+        .notice_change(&town.actor, command)
+        .unwrap()
+        .notice;
     let reason = "名单有误".to_owned();
     let retract = Command::RetractNotice { notice: id, reason };
     let _gone = town.desk.notice_change(&town.actor, retract).unwrap();
     let row = town.look(move |g| notices::one(g, id)).unwrap();
     assert_eq!(row.status, NoticeStatus::Withdrawn);
-    assert_eq!((row.body.as_str(), row.withdrawn.unwrap().1.as_str()), ("", "名单有误"));
+    assert_eq!(
+        (row.body.as_str(), row.withdrawn.unwrap().1.as_str()),
+        ("", "名单有误")
+    );
     assert_eq!(town.look(notices::board).notices.len(), 0);
 }
 
@@ -61,6 +63,8 @@ fn a_notice_with_an_id_number_is_refused() {
     let town = County::new().desk(TOWN);
     let mut with_id = notice(vec![TOWN, QINGXI]);
     with_id.body = "李四 349901197608221121 获批".to_owned();
-    let refused = town.desk.notice_change(&town.actor, Command::PublishNotice(with_id));
+    let refused = town
+        .desk
+        .notice_change(&town.actor, Command::PublishNotice(with_id));
     assert!(matches!(refused, Err(Refusal::PersonalData(_))));
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use cuntong_protocol::{refusal::Refusal, text::Private};
 
-use super::fixture::{County, Counter, PASSWORD, SHIQIAO, login, logins};
+use super::fixture::{Counter, County, PASSWORD, SHIQIAO, login, logins};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const TOKEN: [u8; 32] = [5; 32];
@@ -17,13 +17,20 @@ fn sign_in(place: &Counter, password: &str, run: Duration) -> Result<String, Ref
 #[test]
 fn a_person_signs_in_with_the_right_password_only() {
     let place = County::new().desk(SHIQIAO);
-    assert_eq!(sign_in(&place, "wrong", Duration::ZERO), Err(Refusal::SignIn));
+    assert_eq!(
+        sign_in(&place, "wrong", Duration::ZERO),
+        Err(Refusal::SignIn)
+    );
     assert!(place.desk.session_blocking(TOKEN).is_none());
-    assert_eq!(sign_in(&place, PASSWORD, Duration::ZERO), Ok("s3经办人".to_owned()));
+    assert_eq!(
+        sign_in(&place, PASSWORD, Duration::ZERO),
+        Ok("s3经办人".to_owned())
+    );
     assert_eq!(place.desk.session_blocking(TOKEN).unwrap().login, "agent3");
-    let stranger = place
-        .desk
-        .sign_in_blocking("nobody", &Private::new(PASSWORD), TOKEN, Duration::ZERO);
+    let stranger =
+        place
+            .desk
+            .sign_in_blocking("nobody", &Private::new(PASSWORD), TOKEN, Duration::ZERO);
     assert_eq!(stranger.unwrap_err(), Refusal::SignIn);
 }
 
@@ -31,11 +38,17 @@ fn a_person_signs_in_with_the_right_password_only() {
 fn five_wrong_passwords_lock_the_login_and_turning_the_clock_does_not_open_it() {
     let place = County::new().desk(SHIQIAO);
     for _ in 0..5 {
-        assert_eq!(sign_in(&place, "wrong", Duration::ZERO), Err(Refusal::SignIn));
+        assert_eq!(
+            sign_in(&place, "wrong", Duration::ZERO),
+            Err(Refusal::SignIn)
+        );
     }
     for days in [0, 1, 300] {
         place.pass(days * 24 * 3_600_000);
-        assert_eq!(sign_in(&place, PASSWORD, Duration::ZERO), Err(Refusal::LockedOut(60)));
+        assert_eq!(
+            sign_in(&place, PASSWORD, Duration::ZERO),
+            Err(Refusal::LockedOut(60))
+        );
     }
     assert!(sign_in(&place, PASSWORD, MINUTE).is_ok());
     // The right password forgets the failures.
@@ -54,7 +67,10 @@ fn each_further_failure_doubles_the_wait() {
         assert_eq!(sign_in(&place, "wrong", run), Err(Refusal::SignIn));
         let wait = minutes * MINUTE;
         let left = wait.as_secs();
-        assert_eq!(sign_in(&place, PASSWORD, run), Err(Refusal::LockedOut(left)));
+        assert_eq!(
+            sign_in(&place, PASSWORD, run),
+            Err(Refusal::LockedOut(left))
+        );
         run += wait;
     }
 }
@@ -78,7 +94,10 @@ fn a_new_password_ends_the_sessions_of_the_old_one() {
     sign_in(&place, PASSWORD, Duration::ZERO).unwrap();
     let bytes = county.publish(SHIQIAO, &logins(SHIQIAO, 2));
     let now = place.clock.now();
-    let _taken = place.store.write(move |db| db.take_control(&bytes, now)).unwrap();
+    let _taken = place
+        .store
+        .write(move |db| db.take_control(&bytes, now))
+        .unwrap();
     assert!(place.desk.session_blocking(TOKEN).is_none());
     sign_in(&place, PASSWORD, Duration::ZERO).unwrap();
     assert!(place.desk.session_blocking(TOKEN).is_some());

@@ -6,12 +6,25 @@ fn a_case_is_found_by_name_initials_pinyin_and_tails() {
     let place = County::new().desk(SHIQIAO);
     let (_, number) = place.log("张三", "34990119410305001X");
     place.log("李四", "349901197608221121");
-    for typed in ["张", "张三", "zs", "zhang san", "zhangsan", "001X", "５００１ｘ", &number] {
+    for typed in [
+        "张",
+        "张三",
+        "zs",
+        "zhang san",
+        "zhangsan",
+        "001X",
+        "５００１ｘ",
+        &number,
+    ] {
         assert_eq!(place.found(typed), ["张三"], "{typed}");
     }
     assert_eq!(place.found("00012"), [""; 0]);
     assert_eq!(place.found(&number[number.len() - 6..]), ["张三"]);
-    assert_eq!(place.found("1234"), ["李四", "张三"], "the phone of both, newest first");
+    assert_eq!(
+        place.found("1234"),
+        ["李四", "张三"],
+        "the phone of both, newest first"
+    );
 }
 
 #[test]
