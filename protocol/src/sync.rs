@@ -27,7 +27,9 @@ use crate::{
     wire::{Fork, Message, ScopeProof, Version},
 };
 
+mod custody;
 mod flow;
+mod greeting;
 pub mod host;
 mod proof;
 mod session;
@@ -82,11 +84,12 @@ pub struct Opening {
     pub controls: Vec<(ControlKey, u64)>,
     /// See [`Met::waiting`].
     pub waiting: (u64, u64),
-    /// Logs for which no receipt of the peer reaches up to the head held here; empty unless the
-    /// peer is upstream.
+    /// Logs for which no receipt of the peer, or none of the county, reaches up to the head held
+    /// here; empty unless the peer is upstream. A receipt counts when its chain is the one held
+    /// here at its position: after a fork the peer may hold another branch.
     pub lacking: Vec<LogId>,
-    /// For a downstream peer: receipts for the logs it asked about (see [`Effect::Open`]), made
-    /// now or carried for others.
+    /// For a downstream peer: receipts carried for others, the newest of each holder for the logs
+    /// it asked about (see [`Effect::Open`]). This node's own are signed when the session asks.
     pub receipts: Vec<Receipt>,
     /// For a downstream peer: refusals of entries in its scopes, in case it has not heard.
     pub rejections: Vec<Rejection>,
@@ -164,7 +167,7 @@ pub enum Effect {
     Send(Message),
     /// Note what the peer said of itself.
     Met(Met),
-    /// Gather an [`Opening`]; `lacking` is what the peer wants receipts for.
+    /// Gather an [`Opening`]; `lacking` is what the peer wants receipts of others for.
     Open {
         lacking: Vec<LogId>,
     },
@@ -248,3 +251,6 @@ pub enum Violation {
     #[error("this session is over")]
     Closed,
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,8 +87,8 @@ pub struct Hello {
     /// Entries not yet covered by a receipt of the county, and the age of the oldest in seconds.
     #[n(7)]
     pub waiting: (u64, u64),
-    /// Logs for which the caller has no receipt of the called node up to its own head: the
-    /// acknowledgment was lost. Empty in the ordinary case.
+    /// Logs for which the caller has no receipt of the called node, or none of the county, up to
+    /// its own head. Empty in the ordinary case.
     #[cbor(n(8), default)]
     pub lacking: Vec<LogId>,
 }
@@ -109,7 +109,8 @@ pub struct Welcome {
     pub controls: Vec<(ControlKey, u64)>,
     #[n(5)]
     pub time: Millis,
-    /// Receipts for the logs the caller asked about, the called node's own and those it carries.
+    /// Receipts carried for others, about the logs the caller asked for; the called node's own
+    /// follow as an acknowledgment.
     #[n(6)]
     pub receipts: Vec<Receipt>,
     #[n(7)]
