@@ -163,6 +163,16 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// The system's chance, for whoever takes chance as an argument.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Chance;
+
+impl cuntong_provisioning::entropy::Entropy for Chance {
+    fn fill(&mut self, out: &mut [u8]) {
+        getrandom::fill(out).expect("the operating system gives random bytes");
+    }
+}
+
 /// A moment chosen evenly from nothing to `most`: full jitter, so that a county's nodes that
 /// lost the hub together do not all come back together.
 pub fn jitter(most: Duration) -> Duration {
