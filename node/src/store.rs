@@ -36,9 +36,8 @@ mod contract;
 #[cfg(test)]
 mod fixture;
 
-
-pub use cuntong_protocol::sync::Admission;
 pub use commit::{Committed, Local};
+pub use cuntong_protocol::sync::Admission;
 pub use custody::{Held, Standing, Waiting};
 pub use db::{Db, Identity, Opening};
 pub use derived::Derived;
@@ -46,6 +45,7 @@ pub use dir::Directory;
 pub use epoch::{FileMarker, Marker, MarkerState, MemoryMarker, Why};
 pub use error::{Result, StoreError};
 pub use handle::Store;
+pub use people::{Lockout, PersonSession};
 pub use replica::Linked;
 pub use verify::Report;
 

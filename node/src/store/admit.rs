@@ -6,6 +6,13 @@ use std::{
     sync::Arc,
 };
 
+use super::{
+    db::Db,
+    epoch::Why,
+    error::{Result, StoreError},
+    log::{EntryState, Row1},
+    refuse::{HELD_REASON, HELD_RULE, Put},
+};
 use cuntong_protocol::{
     control::signed::Trust,
     document::{Doc, change_facts},
@@ -16,13 +23,6 @@ use cuntong_protocol::{
     sync::Admission,
     time::Millis,
     wire::Fork,
-};
-use super::{
-    db::Db,
-    epoch::Why,
-    error::{Result, StoreError},
-    log::{EntryState, Row1},
-    refuse::{HELD_REASON, HELD_RULE, Put},
 };
 
 /// Changes a document may have waiting for others.
@@ -210,8 +210,7 @@ impl Db {
     }
 
     fn refuse_whole(&mut self, batch: &Batch, rejection: &Rejection, now: Millis) -> Result<()> {
-        let body =
-            minicbor::to_vec(batch).map_err(|_infallible| StoreError::Damaged("batch"))?;
+        let body = minicbor::to_vec(batch).map_err(|_infallible| StoreError::Damaged("batch"))?;
         let put = Put {
             log: &batch.log,
             seq: batch.first,
@@ -406,12 +405,13 @@ impl Db {
                     "DELETE FROM rejection WHERE log = ?1 AND seq = ?2",
                     (stored.log, stored.seq),
                 )?;
-                self.exec("DELETE FROM quarantine WHERE hash = ?1", [&stored.hash.0[..]])?;
+                self.exec(
+                    "DELETE FROM quarantine WHERE hash = ?1",
+                    [&stored.hash.0[..]],
+                )?;
                 self.accept(work, *doc, entry)
             }
-            Verdict::Waiting => {
-                self.set_state(stored, EntryState::Waiting, entry.body.as_deref())
-            }
+            Verdict::Waiting => self.set_state(stored, EntryState::Waiting, entry.body.as_deref()),
             Verdict::Withheld => Ok(()),
             Verdict::Refused { rule, reason } => {
                 // The document lacks it and may not have it: say so again.

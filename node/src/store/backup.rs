@@ -92,7 +92,9 @@ pub fn check(conn: &Connection) -> Result<()> {
 pub fn restore(backup: &Path, to: &Directory) -> Result<()> {
     let database = to.database();
     if database.exists() {
-        return Err(StoreError::Refused("the directory holds a database already"));
+        return Err(StoreError::Refused(
+            "the directory holds a database already",
+        ));
     }
     let from = dir::connect_existing(backup)?;
     let application: u32 = from

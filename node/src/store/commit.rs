@@ -177,7 +177,10 @@ impl Db {
     }
 
     fn put_once(&self, key: &[u8; 16], answer: &[u8], now: Millis) -> Result<()> {
-        self.exec("DELETE FROM once WHERE at < ?1", [now.after(-ONCE_MS_MAX).0])?;
+        self.exec(
+            "DELETE FROM once WHERE at < ?1",
+            [now.after(-ONCE_MS_MAX).0],
+        )?;
         self.exec(
             "INSERT INTO once (key, at, answer) VALUES (?1, ?2, ?3)",
             (&key[..], now.0, answer),

@@ -7,3 +7,4 @@ mod handle;
 mod logs;
 mod people;
 mod refusals;
+mod sessions;

@@ -106,7 +106,8 @@ impl Db {
         if newer.is_empty() {
             return Ok(false);
         }
-        let body = minicbor::to_vec(receipt).map_err(|_infallible| StoreError::Damaged("receipt"))?;
+        let body =
+            minicbor::to_vec(receipt).map_err(|_infallible| StoreError::Damaged("receipt"))?;
         self.exec(
             "INSERT INTO receipt (holder, at, body) VALUES (?1, ?2, ?3)",
             (&receipt.holder.0[..], receipt.at.0, body),
@@ -166,7 +167,12 @@ impl Db {
                 ),
                 |r| Ok((NodeId(r.get(0)?), r.get::<_, i64>(1)?)),
             )?;
-            ids.extend(lines.into_iter().filter(|l| holders.contains(&l.0)).map(|l| l.1));
+            ids.extend(
+                lines
+                    .into_iter()
+                    .filter(|l| holders.contains(&l.0))
+                    .map(|l| l.1),
+            );
         }
         let mut receipts = Vec::new();
         for id in ids {
@@ -183,22 +189,35 @@ impl Db {
             .transpose()
     }
 
-    /// Logs this node should have a receipt of `holder` for, and has none that reaches their
-    /// head: those written in its own area.
+    /// Logs written in this node's own area for which no receipt of `holder`, or none of the
+    /// county, reaches up to their head: what to ask an upstream about.
     ///
     /// # Errors
     /// A failing disk.
     pub fn lacking_receipts(&self, holder: NodeId) -> Result<Vec<LogId>> {
         let writers = self.writers_below()?;
-        let rows = self.all(
-            "SELECT log.* FROM log LEFT JOIN receipt_line AS r
-               ON r.log = log.id AND r.holder = ?1 AND r.seq >= log.seq AND r.chain = log.chain
-             WHERE log.seq > 0 AND r.log IS NULL",
-            [&holder.0[..]],
-            log_from,
-        )?;
-        let below = |log: &LogId| writers.contains(&log.writer.node);
-        Ok(rows.into_iter().filter(below).collect())
+        let counties = self.county_nodes();
+        let logs = self.all("SELECT * FROM log WHERE seq > 0", [], |r| {
+            Ok((r.get::<_, i64>("id")?, log_from(r)?))
+        })?;
+        let mut lacking = Vec::new();
+        for (row, log) in logs {
+            if !writers.contains(&log.writer.node) {
+                continue;
+            }
+            let holders = self.all(
+                "SELECT r.holder FROM receipt_line AS r JOIN log ON log.id = r.log
+                 WHERE r.log = ?1 AND r.seq = log.seq AND r.chain = log.chain",
+                [row],
+                |r| r.get(0).map(NodeId),
+            )?;
+            let complete =
+                holders.contains(&holder) && holders.iter().any(|h| counties.contains(h));
+            if !complete {
+                lacking.push(log);
+            }
+        }
+        Ok(lacking)
     }
 
     /// Nodes of this site and of the sites below it, with this node whatever the roster says.
@@ -206,7 +225,9 @@ impl Db {
         let mut nodes = BTreeSet::from([self.identity()?.node]);
         if let (Ok(trust), Ok(site)) = (self.trust(), self.site()) {
             let roster = &trust.roster().nodes;
-            let covered = roster.iter().filter(|n| trust.places().covers(site, n.site));
+            let covered = roster
+                .iter()
+                .filter(|n| trust.places().covers(site, n.site));
             nodes.extend(covered.map(|n| n.node));
         }
         Ok(nodes)
@@ -223,7 +244,11 @@ impl Db {
         };
         let is = |site| trust.places().site(site).is_some_and(|p| p.level == level);
         let nodes = &trust.roster().nodes;
-        nodes.iter().filter(|n| is(n.site)).map(|n| n.node).collect()
+        nodes
+            .iter()
+            .filter(|n| is(n.site))
+            .map(|n| n.node)
+            .collect()
     }
 
     fn level_of(&self, node: NodeId) -> Option<(SiteId, Level)> {

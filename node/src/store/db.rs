@@ -144,7 +144,10 @@ impl Db {
     /// # Errors
     /// [`StoreError::NotEnrolled`] before it has a key.
     pub fn identity(&self) -> Result<&Identity> {
-        self.state.identity.as_deref().ok_or(StoreError::NotEnrolled)
+        self.state
+            .identity
+            .as_deref()
+            .ok_or(StoreError::NotEnrolled)
     }
 
     /// What this node believes of its county.
@@ -219,7 +222,8 @@ impl Db {
     fn finish(&self, outer: bool) -> Result<()> {
         self.step()?;
         self.still_open()?;
-        self.conn.execute_batch(if outer { "COMMIT" } else { "RELEASE part" })?;
+        self.conn
+            .execute_batch(if outer { "COMMIT" } else { "RELEASE part" })?;
         Ok(())
     }
 

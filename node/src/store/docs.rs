@@ -191,7 +191,11 @@ impl Db {
             self.exec("DELETE FROM document WHERE id = ?1", [&id.0[..]])?;
             self.forget(id);
             let count = if old.is_some() { -1 } else { 0 };
-            return self.add_digest(scope, 0_u64.wrapping_sub(old.unwrap_or(0).cast_unsigned()), count);
+            return self.add_digest(
+                scope,
+                0_u64.wrapping_sub(old.unwrap_or(0).cast_unsigned()),
+                count,
+            );
         }
         let heads = doc.heads();
         let digest = wire::digest(id, &heads);
@@ -228,7 +232,12 @@ impl Db {
             "INSERT INTO scope (kind, site, digest, documents) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (kind, site) DO UPDATE SET digest = excluded.digest,
                documents = documents + excluded.documents",
-            (scope.kind.code(), scope.site.0, sum.cast_signed(), documents),
+            (
+                scope.kind.code(),
+                scope.site.0,
+                sum.cast_signed(),
+                documents,
+            ),
         )?;
         Ok(())
     }

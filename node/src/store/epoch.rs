@@ -231,9 +231,18 @@ mod tests {
     fn an_epoch_goes_on_only_after_an_orderly_stop_on_the_same_machine() {
         assert_eq!(judge(None, None, HERE), Some(Why::First));
         assert_eq!(judge(Some([7; 16]), None, HERE), Some(Why::Restored));
-        assert_eq!(judge(Some([8; 16]), Some(state(true)), HERE), Some(Why::Restored));
-        assert_eq!(judge(Some([7; 16]), Some(state(true)), [2; 8]), Some(Why::Cloned));
-        assert_eq!(judge(Some([7; 16]), Some(state(false)), HERE), Some(Why::Unclean));
+        assert_eq!(
+            judge(Some([8; 16]), Some(state(true)), HERE),
+            Some(Why::Restored)
+        );
+        assert_eq!(
+            judge(Some([7; 16]), Some(state(true)), [2; 8]),
+            Some(Why::Cloned)
+        );
+        assert_eq!(
+            judge(Some([7; 16]), Some(state(false)), HERE),
+            Some(Why::Unclean)
+        );
         assert_eq!(judge(Some([7; 16]), Some(state(true)), HERE), None);
     }
 

@@ -76,27 +76,27 @@ impl From<rusqlite::Error> for StoreError {
 impl StoreError {
     /// The error of a commit, for each of those whose work was in it.
     pub(super) fn again(&self) -> Self {
-        match self {
-            Self::DiskFull => Self::DiskFull,
-            Self::Crashed => Self::Crashed,
-            Self::Corrupt { file, what } => Self::Corrupt {
+        if matches!(self, Self::DiskFull) {
+            Self::DiskFull
+        } else if matches!(self, Self::Crashed) {
+            Self::Crashed
+        } else if let Self::Corrupt { file, what } = self {
+            Self::Corrupt {
                 file: file.clone(),
                 what: what.clone(),
-            },
-            _ => Self::Lost(self.to_string()),
+            }
+        } else {
+            Self::Lost(self.to_string())
         }
     }
 
     /// The same error, naming the file where it knows of one.
     #[must_use]
-    pub fn of_file(self, path: &str) -> Self {
-        match self {
-            Self::Corrupt { what, .. } => Self::Corrupt {
-                file: path.to_owned(),
-                what,
-            },
-            other => other,
+    pub fn of_file(mut self, path: &str) -> Self {
+        if let Self::Corrupt { file, .. } = &mut self {
+            path.clone_into(file);
         }
+        self
     }
 }
 

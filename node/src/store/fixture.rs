@@ -93,12 +93,16 @@ impl County {
     }
 
     pub(super) fn enrol(&self, mut db: Db, site: SiteId) -> Db {
+        self.enrol_in(&mut db, site);
+        db
+    }
+
+    pub(super) fn enrol_in(&self, db: &mut Db, site: SiteId) {
         db.set_identity(&[seed(site); 32], NOW).unwrap();
         db.found(&self.first, self.trust.county(), NOW).unwrap();
         for bytes in &self.rest {
             db.take_control(bytes, NOW).unwrap();
         }
-        db
     }
 }
 
@@ -129,7 +133,11 @@ fn entry(site: SiteId) -> NodeEntry {
 pub(super) fn roster_without(site: SiteId) -> Roster {
     let sites = [HUB, TOWN, SHIQIAO, QINGXI];
     Roster {
-        nodes: sites.into_iter().filter(|s| *s != site).map(entry).collect(),
+        nodes: sites
+            .into_iter()
+            .filter(|s| *s != site)
+            .map(entry)
+            .collect(),
     }
 }
 
@@ -146,7 +154,13 @@ fn places() -> Places {
         sites: vec![
             place(HUB, None, Level::County, "349901000000", "云麓县(样例)"),
             place(TOWN, Some(HUB), Level::Township, "349901101000", "北乡镇"),
-            place(SHIQIAO, Some(TOWN), Level::Village, "349901101203", "石桥村"),
+            place(
+                SHIQIAO,
+                Some(TOWN),
+                Level::Village,
+                "349901101203",
+                "石桥村",
+            ),
             place(QINGXI, Some(TOWN), Level::Village, "349901101204", "青溪村"),
         ],
     }
@@ -220,10 +234,7 @@ pub(super) fn local(db: &mut Db, doc: DocId, name: &str) -> Local {
 /// Everything `from` holds goes through the gate of `to`, as often as it takes.
 pub(super) fn send(from: &Db, to: &mut Db, upstream: bool) {
     for log in from.whole_vector().unwrap().keys() {
-        while let Some(batch) = from
-            .batch(log, to.log_head(log).unwrap().seq)
-            .unwrap()
-        {
+        while let Some(batch) = from.batch(log, to.log_head(log).unwrap().seq).unwrap() {
             let before = to.log_head(log).unwrap();
             let admission = to.admit(&batch, upstream, NOW).unwrap();
             if admission.head == before {

@@ -229,11 +229,7 @@ struct Rewriting {
 }
 
 /// The document as it was with these changes, what they depend on, and all of `actor`'s.
-fn past_of(
-    whole: &Doc,
-    deps: BTreeSet<ChangeHash>,
-    actor: ActorId,
-) -> Result<Doc> {
+fn past_of(whole: &Doc, deps: BTreeSet<ChangeHash>, actor: ActorId) -> Result<Doc> {
     let changes = whole.changes();
     let mut wanted = deps;
     let mut kept = Vec::new();

@@ -126,9 +126,11 @@ impl Db {
         let node = self.identity()?.node;
         self.transact(|db| {
             let in_logs: Option<u32> = db
-                .first("SELECT max(epoch) FROM log WHERE node = ?1", [&node.0[..]], |r| {
-                    r.get(0)
-                })?
+                .first(
+                    "SELECT max(epoch) FROM log WHERE node = ?1",
+                    [&node.0[..]],
+                    |r| r.get(0),
+                )?
                 .flatten();
             let known = in_logs.unwrap_or(0).max(db.stored_epoch()?);
             let marker = db.read_marker()?;

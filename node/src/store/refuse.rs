@@ -21,6 +21,8 @@ pub const HELD_RULE: &str = "G900";
 pub(super) const HELD_REASON: &str = "它所依据的前一条记录未被接收";
 /// Bodies kept in quarantine.
 const QUARANTINE_BYTES_MAX: i64 = 32 * 1024 * 1024;
+/// Refusals kept; the oldest go.
+const REJECTIONS_MAX: i64 = 20_000;
 /// Rows kept in quarantine; the oldest go.
 const QUARANTINE_ROWS_MAX: i64 = 10_000;
 
@@ -169,6 +171,10 @@ impl Db {
                 &rejection.by.0[..],
             ),
         )?;
+        self.exec(
+            "DELETE FROM rejection WHERE id <= (SELECT max(id) FROM rejection) - ?1",
+            [REJECTIONS_MAX],
+        )?;
         Ok(put > 0)
     }
 
@@ -241,19 +247,21 @@ impl Db {
             let mut applied = Applied::default();
             let mut docs = BTreeSet::new();
             for rejection in rejections {
+                // Of what is not held here nothing is kept: lists of made-up names stay out.
+                let Some(row) = db.find_log(&rejection.log)? else {
+                    continue;
+                };
+                let entry = db.entry_at(row, rejection.seq)?;
+                let entry = entry.filter(|e| e.hash == rejection.hash);
+                if entry.is_none() && !rejection.is_whole() {
+                    continue;
+                }
                 if db.put_rejection(rejection, false, now)? {
                     applied.new.push(rejection.clone());
                 }
-                if !upstream || rejection.is_whole() {
-                    continue;
-                }
-                let row = db.log_row(&rejection.log)?;
-                let Some(entry) = db.entry_at(row, rejection.seq)? else {
+                let (true, Some(entry)) = (upstream, entry) else {
                     continue;
                 };
-                if entry.hash != rejection.hash {
-                    continue;
-                }
                 db.exec(
                     "UPDATE rejection SET applied = 1 WHERE log = ?1 AND seq = ?2 AND by_node = ?3",
                     (row, entry.seq, &rejection.by.0[..]),

@@ -36,7 +36,9 @@ impl Replica for Linked<'_> {
     fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening> {
         self.db.adopt_orphans(self.now)?;
         let waiting = self.db.waiting()?;
-        let age = waiting.oldest.map_or(0, |at| self.now.since(at).max(0) / 1000);
+        let age = waiting
+            .oldest
+            .map_or(0, |at| self.now.since(at).max(0) / 1000);
         let mut opening = Opening {
             vector: self.db.whole_vector()?.into_iter().collect(),
             controls: self.db.trust()?.versions(),
@@ -135,9 +137,10 @@ impl Replica for Linked<'_> {
         let identity = self.db.identity()?;
         let own = fork.log.writer.node == identity.node;
         let key = identity.sign.verifying_key().to_bytes();
-        let proven = fork.seal.as_ref().is_some_and(|seal| {
-            own && seal.head == fork.held && seal.verify(&fork.log, &key)
-        });
+        let proven = fork
+            .seal
+            .as_ref()
+            .is_some_and(|seal| own && seal.head == fork.held && seal.verify(&fork.log, &key));
         if !peer.upstream && !proven {
             tracing::warn!(peer = %peer.node, log = %fork.log.writer, "a fork without proof");
             return Ok(Vec::new());

@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn a_newer_database_is_refused_with_a_sentence_and_left_alone() {
         let mut conn = fresh();
-        conn.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        conn.pragma_update(None, "user_version", VERSION + 1)
+            .unwrap();
         let refused = migrate(&mut conn).unwrap_err();
         assert!(matches!(refused, StoreError::Newer { .. }));
         assert!(refused.to_string().contains("install a newer one"));
@@ -139,10 +140,7 @@ mod tests {
     fn another_programs_database_is_refused() {
         let mut conn = Connection::open_in_memory().unwrap();
         conn.execute_batch("CREATE TABLE other (x)").unwrap();
-        assert!(matches!(
-            migrate(&mut conn),
-            Err(StoreError::Foreign(_))
-        ));
+        assert!(matches!(migrate(&mut conn), Err(StoreError::Foreign(_))));
     }
 
     #[test]

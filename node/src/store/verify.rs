@@ -78,7 +78,12 @@ impl Db {
                     cuntong_protocol::id::ChangeHash(r.get("hash")?),
                 );
                 if head_from(r)? != at {
-                    report.problem(|| format!("log {} {}: chain breaks at {}", log.scope, log.writer, at.seq));
+                    report.problem(|| {
+                        format!(
+                            "log {} {}: chain breaks at {}",
+                            log.scope, log.writer, at.seq
+                        )
+                    });
                     break;
                 }
                 if let Some(time) = r.get::<_, Option<i64>>("at")? {
@@ -91,12 +96,19 @@ impl Db {
                     };
                     // A node that left the roster cannot be checked any more.
                     if key.is_some_and(|key| !seal.verify(&log, &key)) {
-                        report.problem(|| format!("log {} {}: bad seal at {}", log.scope, log.writer, at.seq));
+                        report.problem(|| {
+                            format!("log {} {}: bad seal at {}", log.scope, log.writer, at.seq)
+                        });
                     }
                 }
             }
             if at != head || sealed != head {
-                report.problem(|| format!("log {} {}: head is not its last seal", log.scope, log.writer));
+                report.problem(|| {
+                    format!(
+                        "log {} {}: head is not its last seal",
+                        log.scope, log.writer
+                    )
+                });
             }
         }
         Ok(())
@@ -246,8 +258,7 @@ impl Db {
             db.exec("DELETE FROM document", [])?;
             db.exec("DELETE FROM scope", [])?;
             db.cache.borrow_mut().clear();
-            let ids: Vec<[u8; 16]> =
-                db.all("SELECT DISTINCT doc FROM entry", [], |r| r.get(0))?;
+            let ids: Vec<[u8; 16]> = db.all("SELECT DISTINCT doc FROM entry", [], |r| r.get(0))?;
             db.make_derived()?;
             for id in ids {
                 db.rebuild_doc(DocId(id), node, now)?;

@@ -23,16 +23,31 @@ fn a_record_says_how_far_it_got_with_the_receivers_signature() {
     assert_eq!(village.custody(of).unwrap(), Held::Here);
     let waiting = village.waiting().unwrap();
     assert_eq!((waiting.count, waiting.oldest), (1, Some(NOW)));
-    assert_eq!(village.lacking_receipts(hub.identity().unwrap().node).unwrap().len(), 1);
+    assert_eq!(
+        village
+            .lacking_receipts(hub.identity().unwrap().node)
+            .unwrap()
+            .len(),
+        1
+    );
 
     send(&village, &mut town, false);
     village.keep_receipts(&[receipt(&town, 10)]).unwrap();
     assert_eq!(village.custody(of).unwrap(), Held::Township(NOW.after(10)));
-    assert_eq!(village.waiting().unwrap().count, 1, "the county has not got it");
+    assert_eq!(
+        village.waiting().unwrap().count,
+        1,
+        "the county has not got it"
+    );
 
     send(&town, &mut hub, false);
     let of_hub = receipt(&hub, 20);
-    assert_eq!(town.keep_receipts(&[of_hub.clone()]).unwrap().len(), 1);
+    assert_eq!(
+        town.keep_receipts(std::slice::from_ref(&of_hub))
+            .unwrap()
+            .len(),
+        1
+    );
     // The township carries the hub's receipt down, word for word.
     let log = *village.whole_vector().unwrap().keys().next().unwrap();
     let carried = town.receipts_about(&[log], None).unwrap();
@@ -43,18 +58,34 @@ fn a_record_says_how_far_it_got_with_the_receivers_signature() {
     assert_eq!(village.county_receipt_at().unwrap(), Some(NOW.after(20)));
     let standings = village.standings(of).unwrap();
     assert_eq!(standings.len(), 2);
-    assert!(standings.iter().any(|s| s.signature == carried[0].signature));
+    assert!(
+        standings
+            .iter()
+            .any(|s| s.signature == carried[0].signature)
+    );
 
     write(&mut village, of.doc(Kind::Application), "张三丰");
-    assert_eq!(village.custody(of).unwrap(), Held::Here, "the newest entry counts");
-    assert_eq!(hub.waiting().unwrap().count, 0, "the county waits for nobody");
+    assert_eq!(
+        village.custody(of).unwrap(),
+        Held::Here,
+        "the newest entry counts"
+    );
+    assert_eq!(
+        hub.waiting().unwrap().count,
+        0,
+        "the county waits for nobody"
+    );
 }
 
 #[test]
 fn a_forged_receipt_is_not_kept() {
     let county = County::new();
     let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
-    write(&mut village, case(SHIQIAO, 1).doc(Kind::Application), "张三");
+    write(
+        &mut village,
+        case(SHIQIAO, 1).doc(Kind::Application),
+        "张三",
+    );
     send(&village, &mut hub, false);
     let mut forged = receipt(&hub, 0);
     forged.at = NOW.after(1);
@@ -66,7 +97,11 @@ fn a_forged_receipt_is_not_kept() {
 fn a_node_signs_only_for_what_is_durable_there() {
     let county = County::new();
     let (mut village, hub) = (county.node(SHIQIAO), county.node(HUB));
-    write(&mut village, case(SHIQIAO, 1).doc(Kind::Application), "张三");
+    write(
+        &mut village,
+        case(SHIQIAO, 1).doc(Kind::Application),
+        "张三",
+    );
     let held: Vec<_> = village.whole_vector().unwrap().into_iter().collect();
     assert!(hub.sign_receipt(&held, NOW).unwrap().held.is_empty());
 }

@@ -65,10 +65,7 @@ fn an_act_of_an_earlier_epoch_is_not_written() {
     village
         .begin_epoch(crate::store::Why::Unclean, NOW)
         .unwrap();
-    assert!(matches!(
-        village.commit(work),
-        Err(StoreError::Document(_))
-    ));
+    assert!(matches!(village.commit(work), Err(StoreError::Document(_))));
     assert_eq!(village.counts().unwrap(), (0, 0));
 }
 
@@ -82,10 +79,12 @@ fn a_batch_ends_at_the_last_seal_that_fits_and_batches_follow_gaplessly() {
         let mut work = local(&mut village, doc, "");
         for field in 0..5 {
             let value = Some(cuntong_protocol::text::Private::new(name.clone()));
-            work.writes[0].1.push(cuntong_protocol::document::Write::Field(
-                format!("f{field}"),
-                value,
-            ));
+            work.writes[0]
+                .1
+                .push(cuntong_protocol::document::Write::Field(
+                    format!("f{field}"),
+                    value,
+                ));
         }
         village.commit(work).unwrap();
     }
@@ -93,7 +92,11 @@ fn a_batch_ends_at_the_last_seal_that_fits_and_batches_follow_gaplessly() {
     let mut at = LogHead::START;
     let mut batches = 0;
     while let Some(batch) = village.batch(&log, at.seq).unwrap() {
-        let bytes: usize = batch.entries.iter().map(|e| e.body.as_ref().unwrap().len()).sum();
+        let bytes: usize = batch
+            .entries
+            .iter()
+            .map(|e| e.body.as_ref().unwrap().len())
+            .sum();
         assert!(bytes <= BATCH_BYTES_MAX);
         for entry in &batch.entries {
             at = at.after(entry.doc, entry.hash);
@@ -158,7 +161,11 @@ fn a_relay_passes_on_what_it_never_wrote_and_the_end_verifies_the_author() {
     let county = County::new();
     let (mut village, mut town, mut hub) =
         (county.node(SHIQIAO), county.node(TOWN), county.node(HUB));
-    write(&mut village, case(SHIQIAO, 1).doc(Kind::Application), "张三");
+    write(
+        &mut village,
+        case(SHIQIAO, 1).doc(Kind::Application),
+        "张三",
+    );
     send(&village, &mut town, false);
     write(&mut town, case(SHIQIAO, 1).doc(Kind::Handling), "收");
     send(&town, &mut hub, false);
@@ -201,10 +208,17 @@ fn a_document_damaged_on_disk_is_found_and_made_again() {
     let mut village = county.node(SHIQIAO);
     let doc = case(SHIQIAO, 1).doc(Kind::Application);
     write(&mut village, doc, "张三");
-    write(&mut village, case(SHIQIAO, 2).doc(Kind::Application), "李四");
+    write(
+        &mut village,
+        case(SHIQIAO, 2).doc(Kind::Application),
+        "李四",
+    );
     village
         .connection()
-        .execute("UPDATE document SET snapshot = x'00' WHERE id = ?1", [&doc.0[..]])
+        .execute(
+            "UPDATE document SET snapshot = x'00' WHERE id = ?1",
+            [&doc.0[..]],
+        )
         .unwrap();
     village.forget(doc);
     assert!(!village.verify().unwrap().is_sound());
@@ -217,16 +231,31 @@ fn a_document_damaged_on_disk_is_found_and_made_again() {
 fn a_repair_sends_the_runs_that_hold_a_document_and_nothing_else_of_them() {
     let county = County::new();
     let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
-    let mut work = local(&mut village, case(SHIQIAO, 1).doc(Kind::Application), "张三");
-    let other = local(&mut village, case(SHIQIAO, 2).doc(Kind::Application), "李四");
+    let mut work = local(
+        &mut village,
+        case(SHIQIAO, 1).doc(Kind::Application),
+        "张三",
+    );
+    let other = local(
+        &mut village,
+        case(SHIQIAO, 2).doc(Kind::Application),
+        "李四",
+    );
     work.writes.extend(other.writes);
     village.commit(work).unwrap();
-    write(&mut village, case(SHIQIAO, 3).doc(Kind::Application), "王五");
+    write(
+        &mut village,
+        case(SHIQIAO, 3).doc(Kind::Application),
+        "王五",
+    );
     send(&village, &mut hub, false);
     // The hub's copy of one document lost its entry's content.
     let doc = case(SHIQIAO, 1).doc(Kind::Application);
     hub.connection()
-        .execute("UPDATE entry SET state = 2, body = NULL WHERE doc = ?1", [&doc.0[..]])
+        .execute(
+            "UPDATE entry SET state = 2, body = NULL WHERE doc = ?1",
+            [&doc.0[..]],
+        )
         .unwrap();
     hub.rebuild(NOW).unwrap();
     assert_ne!(hub.digests(&[]).unwrap(), village.digests(&[]).unwrap());

@@ -80,7 +80,11 @@ fn a_refused_entry_takes_its_place_and_holds_up_nothing() {
 fn a_batch_that_fails_as_a_whole_leaves_the_log_as_it_is() {
     let county = County::new();
     let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
-    write(&mut village, case(SHIQIAO, 1).doc(Kind::Application), "张三");
+    write(
+        &mut village,
+        case(SHIQIAO, 1).doc(Kind::Application),
+        "张三",
+    );
     let good = village.batch(&log_of(&village), 0).unwrap().unwrap();
     let mut forged = good.clone();
     forged.seal.signature[3] ^= 1;
@@ -89,7 +93,11 @@ fn a_batch_that_fails_as_a_whole_leaves_the_log_as_it_is() {
         assert_eq!(admission.head, LogHead::START);
         assert!(admission.rejections[0].is_whole());
     }
-    assert_eq!(hub.quarantine_count().unwrap(), 1, "the same again is kept once");
+    assert_eq!(
+        hub.quarantine_count().unwrap(),
+        1,
+        "the same again is kept once"
+    );
     assert!(hub.whole_vector().unwrap().is_empty());
     let admission = hub.admit(&good, false, NOW).unwrap();
     assert!(admission.rejections.is_empty());
@@ -100,7 +108,11 @@ fn a_batch_that_fails_as_a_whole_leaves_the_log_as_it_is() {
 fn a_node_that_was_struck_off_the_roster_is_not_taken_in() {
     let mut county = County::new();
     let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
-    write(&mut village, case(SHIQIAO, 1).doc(Kind::Application), "张三");
+    write(
+        &mut village,
+        case(SHIQIAO, 1).doc(Kind::Application),
+        "张三",
+    );
     let roster = county.publish(&Body::Roster(roster_without(SHIQIAO)));
     hub.take_control(&roster, NOW).unwrap();
     send(&village, &mut hub, false);
@@ -113,7 +125,11 @@ fn a_village_cannot_write_what_the_township_decides() {
     let county = County::new();
     let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
     write(&mut village, case(SHIQIAO, 1).doc(Kind::Handling), "准予");
-    write(&mut village, case(QINGXI, 1).doc(Kind::Application), "替邻村");
+    write(
+        &mut village,
+        case(QINGXI, 1).doc(Kind::Application),
+        "替邻村",
+    );
     send(&village, &mut hub, false);
     assert_eq!(hub.counts().unwrap(), (0, 0));
     assert_eq!(hub.quarantine_count().unwrap(), 2);
@@ -152,7 +168,11 @@ fn what_an_authority_refuses_leaves_the_document_with_all_that_follows_it() {
     let reading = village.doc(doc).unwrap().unwrap().reading().unwrap();
     assert_eq!(reading.acts.len(), 1);
     assert_eq!(reading.fields["name"].candidates[0].value.reveal(), "一");
-    assert_eq!(village.quarantine_count().unwrap(), 2, "what was typed is kept");
+    assert_eq!(
+        village.quarantine_count().unwrap(),
+        2,
+        "what was typed is kept"
+    );
     let tray = village.rejections(Some(case(SHIQIAO, 1)), 10).unwrap();
     assert_eq!(tray.len(), 2);
     assert!(tray.iter().any(|r| r.rejection.rule == HELD_RULE));
