@@ -55,7 +55,8 @@ impl Session {
                 continue;
             }
             for (log, head) in &receipt.held {
-                if !self.shared.contains(&log.scope) {
+                // Of a log that is not here nothing was sent: lists of made-up names stay out.
+                if !self.flow.held.contains_key(log) {
                     continue;
                 }
                 raise(&mut self.flow.known, *log, *head);
