@@ -176,13 +176,13 @@ fn who_of(g: &Ground<'_>, login: String, person: cuntong_protocol::control::Pers
 
 /// What a person is told when the store fails.
 fn fault(error: &StoreError) -> Refusal {
-    match error {
-        StoreError::DiskFull => Refusal::DiskFull,
-        StoreError::NotEnrolled => Refusal::NotEnrolled,
-        other => {
-            tracing::error!(error = %other, "the store failed");
-            Refusal::Fault(other.to_string())
-        }
+    if matches!(error, StoreError::DiskFull) {
+        Refusal::DiskFull
+    } else if matches!(error, StoreError::NotEnrolled) {
+        Refusal::NotEnrolled
+    } else {
+        tracing::error!(%error, "the store failed");
+        Refusal::Fault(error.to_string())
     }
 }
 

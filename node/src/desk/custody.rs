@@ -12,16 +12,10 @@ use data_encoding::HEXLOWER;
 use jiff::{Timestamp, tz::Offset};
 
 use super::{
-    ground::{Ground, rows},
+    ground::{Ground, query, rows},
     links::Peer,
 };
 use crate::store::{Result, refuse::Refused};
-
-macro_rules! query {
-    ($name:literal) => {
-        include_str!(concat!("../store/sql/queries/", $name, ".sql"))
-    };
-}
 
 const HOUR_S: u64 = 3_600;
 /// Older than this, what waits turns the header amber.

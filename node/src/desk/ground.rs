@@ -14,6 +14,19 @@ use rusqlite::{Connection, Row, ToSql};
 
 use crate::store::{Db, Result, StoreError};
 
+/// The text of a named query.
+macro_rules! query {
+    ($name:literal) => {
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/store/sql/queries/",
+            $name,
+            ".sql"
+        ))
+    };
+}
+pub(crate) use query;
+
 /// One moment's view of the store. Nothing here waits for a network.
 #[derive(Clone, Copy)]
 pub(crate) struct Ground<'a> {

@@ -18,18 +18,12 @@ use rusqlite::{Row, ToSql};
 
 use super::{
     custody,
-    ground::{Area, Ground, count, rows},
+    ground::{Area, Ground, count, query, rows},
 };
 use crate::{
     store::Result,
     view::{self, terms},
 };
-
-macro_rules! query {
-    ($name:literal) => {
-        include_str!(concat!("../store/sql/queries/", $name, ".sql"))
-    };
-}
 
 /// Rows of one page.
 pub(crate) const PAGE_ROWS_MAX: u64 = 200;

@@ -12,15 +12,9 @@ use rusqlite::{Row, ToSql};
 
 use super::{
     custody,
-    ground::{Area, Ground, rows},
+    ground::{Area, Ground, query, rows},
 };
 use crate::store::Result;
-
-macro_rules! query {
-    ($name:literal) => {
-        include_str!(concat!("../store/sql/queries/", $name, ".sql"))
-    };
-}
 
 /// Notices in one list.
 const SHOWN_MAX: i64 = 500;

@@ -3,13 +3,8 @@
 use cuntong_protocol::{calendar::civil_day, time::Millis};
 use rusqlite::OptionalExtension as _;
 
+use super::ground::query;
 use crate::store::{Db, Result, StoreError};
-
-macro_rules! query {
-    ($name:literal) => {
-        include_str!(concat!("../store/sql/queries/", $name, ".sql"))
-    };
-}
 
 /// Serials of one machine in one day.
 const SERIAL_MAX: u32 = 9_999;

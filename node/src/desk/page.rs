@@ -111,7 +111,7 @@ fn arrivals(g: &Ground<'_>, id: CaseId) -> Result<Vec<Arrival>> {
             node: arrived.node,
             site: g
                 .node_site(arrived.node)
-                .map_or(id.site(), |(site, _)| site),
+                .map_or_else(|| id.site(), |(site, _)| site),
             own: arrived.own,
         })
         .collect())

@@ -12,17 +12,11 @@ use cuntong_web::desk::{Custody, NodeRow, PeerRow, SessionRow, SyncPage};
 
 use super::{
     custody::{self, Standing},
-    ground::{Area, Ground, rows},
+    ground::{Area, Ground, query, rows},
     links::{CONNECTED, Peer},
     list,
 };
 use crate::store::Result;
-
-macro_rules! query {
-    ($name:literal) => {
-        include_str!(concat!("../store/sql/queries/", $name, ".sql"))
-    };
-}
 
 /// Waiting cases, refusals and sessions shown.
 const SHOWN_MAX: u64 = 100;

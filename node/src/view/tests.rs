@@ -283,7 +283,7 @@ fn the_light_of_a_deadline_is_yellow_before_its_day_and_the_row_knows_since_when
     let case = w.open(VILLAGE, "李四", LI);
     w.receive(case, "34990110020120260302010001");
     let (from, due): (String, String) = (w.column(case, "yellow_from"), w.column(case, "due"));
-    assert!(from < due && due < super::NO_DUE.to_owned(), "{from} {due}");
+    assert!(from < due && due.as_str() < super::NO_DUE, "{from} {due}");
 }
 
 #[test]

@@ -189,7 +189,7 @@ impl Counter {
         let logs = self.store.read(|db| db.whole_vector()).unwrap();
         let now = to.clock.now();
         let upward = to.actor.site < self.actor.site;
-        for log in logs.keys().copied() {
+        for (log, _) in logs.clone() {
             let held = to.store.read(move |db| db.log_head(&log)).unwrap();
             let batch = self.store.read(move |db| db.batch(&log, held.seq)).unwrap();
             if let Some(batch) = batch {

@@ -67,3 +67,26 @@ fn an_id_number_is_masked_in_lists() {
     assert_eq!(place.row(case).id_masked, "349***********001X");
     assert_eq!(list::masked("护照 E123"), "*******");
 }
+
+#[test]
+fn every_named_query_prepares() {
+    let place = County::new().desk(SHIQIAO);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql/queries");
+    let files: Vec<(String, String)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let sql = std::fs::read_to_string(&path).unwrap();
+            (path.display().to_string(), sql)
+        })
+        .collect();
+    assert!(files.len() > 30);
+    place.look(move |g| {
+        for (name, sql) in files {
+            if let Err(error) = g.conn().prepare(&sql) {
+                panic!("{name}: {error}");
+            }
+        }
+        Ok(())
+    });
+}
