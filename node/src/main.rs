@@ -1,1 +1,5 @@
-fn main() {}
+//! `cuntong`: see `--help`.
+
+fn main() -> std::process::ExitCode {
+    cuntong_node::cli::main()
+}

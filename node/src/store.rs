@@ -45,6 +45,7 @@ pub use dir::Directory;
 pub use epoch::{FileMarker, Marker, MarkerState, MemoryMarker, Why};
 pub use error::{Result, StoreError};
 pub use handle::Store;
+pub use people::{Lockout, PersonSession};
 pub use replica::Linked;
 pub use verify::Report;
 

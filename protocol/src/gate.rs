@@ -17,10 +17,10 @@ use std::{
 use crate::{
     control::{NodeEntry, NodeStatus, Trust},
     document::{ChangeFacts, Doc, Known, act_of_bytes, change_facts},
-    id::{ChangeHash, Kind, Scope, Writer},
+    id::{ChangeHash, Scope, Writer},
     limits,
     log::{Batch, Entry, LogHead},
-    role::Level,
+    policy,
     time::Millis,
     wire::codec,
 };
@@ -141,18 +141,10 @@ fn in_force(writer: &NodeEntry, sealed: Millis, ground: &Ground<'_>) -> Result<(
     }
 }
 
-/// Rights are per kind of document and site: what was asked is written where it was received,
-/// what becomes of it by the township and county above, a notice by the site that publishes it.
 fn may_write(writer: &NodeEntry, scope: Scope, ground: &Ground<'_>) -> bool {
     let places = ground.trust.places();
-    match scope.kind {
-        Kind::Application | Kind::Notice => writer.site == scope.site,
-        Kind::Handling => {
-            let level = places.site(writer.site).map(|p| p.level);
-            level.is_some_and(|level| level >= Level::Township)
-                && places.covers(writer.site, scope.site)
-        }
-    }
+    let level = places.site(writer.site).map(|place| place.level);
+    level.is_some_and(|level| policy::writes(places, writer.site, level, scope))
 }
 
 /// Judges one entry of a good batch and gives the document with it. A change that is in the
@@ -213,7 +205,7 @@ fn continues(scanned: &Scanned<'_>, history: &[Known]) -> Result<(), Rule> {
         return Err(Rule::Actors);
     }
     if seq > 0 && !knew_itself(scanned, seq, &by_hash) {
-        return Err(Rule::Dependencies);
+        return Err(Rule::OwnPast);
     }
     Ok(())
 }
@@ -282,6 +274,22 @@ fn content(
             return Err(Rule::Field);
         }
     }
-    let _ = ground;
-    Ok(())
+    powers(doc, facts, writer, ground)
+}
+
+/// The same tables that judge what people do here. A person may have moved or left since: what
+/// comes from above was judged when it was young.
+fn powers(doc: &Doc, facts: &ChangeFacts, writer: Writer, ground: &Ground<'_>) -> Result<(), Rule> {
+    let trust = ground.trust;
+    let node = trust
+        .roster()
+        .node(writer.node)
+        .ok_or(Rule::UnknownWriter)?;
+    let place = trust.places().site(node.site).ok_or(Rule::Scope)?;
+    let scope = doc.id().scope().ok_or(Rule::OtherScope)?;
+    let (directory, places) = (trust.directory(), trust.places());
+    match policy::admit(node, place.level, scope, facts, directory, places) {
+        Err(denied) if ground.upstream && denied.is_of_its_time() => Ok(()),
+        judged => judged.map_err(Rule::Denied),
+    }
 }

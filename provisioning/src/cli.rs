@@ -12,8 +12,9 @@ use clap::{Parser, Subcommand};
 use cuntong_protocol::time::Millis;
 use cuntong_provisioning::{
     County,
+    clock::now,
     county::{CountyError, HashCost, RegistrarKeys},
-    entropy::Entropy,
+    entropy::System,
     folder::{Folder, FolderError},
     sealed::{Passphrase, SealError, WORK_LOG2},
 };
@@ -29,7 +30,7 @@ mod revoke;
 mod roster;
 mod ticket;
 
-/// 县级登记:建立县、登记站点和人员、发放入网票、管理名册。
+/// What stands on the command line.
 #[derive(Parser)]
 #[command(
     name = "cuntong-county",
@@ -70,7 +71,7 @@ enum Command {
     Person(person::Args),
     #[command(about = "发放入网票")]
     Ticket(ticket::Args),
-    #[command(about = "答复入网申请")]
+    #[command(about = "批复入网申请")]
     Grant(grant::Args),
     #[command(subcommand, about = "名册")]
     Roster(roster::Args),
@@ -223,25 +224,43 @@ impl Desk {
         if self.fast { 4 } else { WORK_LOG2 }
     }
 
+    /// Takes hold of the county's directory, after the command that holds it now: each is short,
+    /// because passphrases are asked for before.
     fn folder(&self) -> Result<Folder, Failure> {
-        if !self.dir.join("keys").is_dir() {
-            return Err(FolderError::Missing(self.dir.clone()).into());
+        self.founded()?;
+        match Folder::hold(&self.dir) {
+            Err(FolderError::Busy(_)) => {
+                talk("等待另一条命令结束 …");
+                Ok(Folder::hold_in_turn(&self.dir)?)
+            }
+            held => Ok(held?),
         }
-        Ok(Folder::hold(&self.dir)?)
+    }
+
+    /// A directory that is none of ours is not turned into one.
+    fn founded(&self) -> Result<(), Failure> {
+        if self.dir.join("keys").is_dir() {
+            Ok(())
+        } else {
+            Err(FolderError::Missing(self.dir.clone()).into())
+        }
     }
 
     /// Opens the desk for a command that signs; asks for the registrar's passphrase.
     fn open(&self) -> Result<(Folder, County), Failure> {
+        self.founded()?;
+        let passphrase = self.passphrase("登记员口令: ")?;
         let folder = self.folder()?;
-        let keys = self.keys(&folder)?;
-        let county = folder.county(keys, self.cost())?;
+        folder.trust()?;
+        let county = folder.county(folder.keys(&passphrase)?, self.cost())?;
         Ok((folder, county))
     }
 
-    fn keys(&self, folder: &Folder) -> Result<RegistrarKeys, Failure> {
-        folder.trust()?;
+    /// The registrar's keys, for a command that opens the desk again and again.
+    fn keys(&self) -> Result<RegistrarKeys, Failure> {
+        self.founded()?;
         let passphrase = self.passphrase("登记员口令: ")?;
-        Ok(folder.keys(&passphrase)?)
+        Ok(self.folder()?.keys(&passphrase)?)
     }
 
     /// The registrar's passphrase: from the file, or typed without echo.
@@ -293,24 +312,6 @@ fn typed(prompt: &str) -> Result<Passphrase, Failure> {
 fn talk(line: &str) {
     // Nobody may be listening; that is no failure of the command.
     writeln!(io::stderr(), "{line}").ok();
-}
-
-/// This PC's clock.
-fn now() -> Millis {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// The system's chance.
-struct System;
-
-impl Entropy for System {
-    fn fill(&mut self, out: &mut [u8]) {
-        // A desk that cannot draw keys must stop: nothing it signed could be trusted.
-        getrandom::fill(out).expect("the operating system gives random bytes");
-    }
 }
 
 /// A moment for people, in China's time.

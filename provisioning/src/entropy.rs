@@ -1,6 +1,6 @@
 //! Chance as an argument: whoever calls decides where it comes from.
 
-/// Unpredictable bytes. The executable and the node give the system's; tests give [`Seeded`].
+/// Unpredictable bytes. The executable gives [`System`]'s, the node its own; tests give [`Seeded`].
 pub trait Entropy {
     /// Fills `out` wholly.
     fn fill(&mut self, out: &mut [u8]);
@@ -19,6 +19,16 @@ pub trait Entropy {
 impl<E: Entropy + ?Sized> Entropy for &mut E {
     fn fill(&mut self, out: &mut [u8]) {
         (**self).fill(out);
+    }
+}
+
+/// The operating system's chance, for the executable.
+pub struct System;
+
+impl Entropy for System {
+    fn fill(&mut self, out: &mut [u8]) {
+        // A desk that cannot draw keys must stop: nothing it signed could be trusted.
+        getrandom::fill(out).expect("the operating system gives random bytes");
     }
 }
 

@@ -61,13 +61,28 @@ pub struct Folder {
 
 impl Folder {
     /// Takes hold of a directory, making it (mode 0700) where there is none.
+    ///
+    /// # Errors
+    /// [`FolderError::Busy`] while another command holds it.
     pub fn hold(path: &Path) -> Result<Self, FolderError> {
-        for dir in [
-            path.to_owned(),
-            path.join("controls"),
-            path.join("keys"),
-            path.join("tickets"),
-        ] {
+        let (lock, lock_path) = Self::lock_file(path)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self::held(path, lock)),
+            Err(TryLockError::WouldBlock) => Err(FolderError::Busy(path.to_owned())),
+            Err(TryLockError::Error(error)) => Err(at(&lock_path)(error)),
+        }
+    }
+
+    /// As [`Folder::hold`], but waits for the command that holds it to end.
+    pub fn hold_in_turn(path: &Path) -> Result<Self, FolderError> {
+        let (lock, lock_path) = Self::lock_file(path)?;
+        lock.lock().map_err(at(&lock_path))?;
+        Ok(Self::held(path, lock))
+    }
+
+    fn lock_file(path: &Path) -> Result<(File, PathBuf), FolderError> {
+        let below = ["controls", "keys", "tickets"].map(|name| path.join(name));
+        for dir in std::iter::once(path.to_owned()).chain(below) {
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
@@ -76,13 +91,13 @@ impl Folder {
         }
         let lock_path = path.join("lock");
         let lock = private(&lock_path, false).map_err(at(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(FolderError::Busy(path.to_owned())),
-            Err(TryLockError::Error(error)) => Err(at(&lock_path)(error)),
+        Ok((lock, lock_path))
+    }
+
+    fn held(path: &Path, lock: File) -> Self {
+        Self {
+            path: path.to_owned(),
+            _lock: lock,
         }
     }
 

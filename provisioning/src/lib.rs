@@ -2,9 +2,11 @@
 //!
 //! [`county`] is the registrar's desk: it holds the keys and says, in signed documents, who is in.
 //! [`ticket`] and [`enrol`] bring a machine in, online or by stick; [`judge`] and [`renew`] are
-//! asked at every session. Nothing here does IO but [`folder`]; chance and time are arguments.
+//! asked at every session. Nothing of that does IO; chance and time are arguments. [`folder`],
+//! [`clock`] and [`entropy::System`] are for the registrar's executable.
 
 pub mod certificate;
+pub mod clock;
 pub mod county;
 pub mod enrol;
 pub mod entropy;

@@ -14,10 +14,10 @@ const WEIGHTS = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
 function idProblem(text) {
   const id = text.normalize("NFKC").replace(/[\s-]/g, "").toUpperCase();
   if (id === "" || /^\d{15}$/.test(id)) return "";
-  if (id.length !== 18) return "身份证号应为 18 位(旧号 15 位)";
+  if (id.length !== 18) return "身份证号应为 18 位（旧号 15 位）";
   if (!/^\d{17}[\dX]$/.test(id)) return "身份证号里有不该有的字符";
   const sum = WEIGHTS.reduce((all, weight, i) => all + weight * Number(id[i]), 0);
-  return "10X98765432"[sum % 11] === id[17] ? "" : "身份证号校验不对,请逐位核对";
+  return "10X98765432"[sum % 11] === id[17] ? "" : "身份证号校验不对，请逐位核对";
 }
 function idWords(text) {
   const id = text.normalize("NFKC").replace(/[\s-]/g, "").toUpperCase();
@@ -103,9 +103,9 @@ async function keep() {
   sent = text;
   try {
     const answer = await fetch("/intake/draft", { method: "POST", credentials: "same-origin", body: fields });
-    state.textContent = answer.ok && !answer.redirected ? `草稿已存 ${await answer.text()}` : "草稿没有存住,请重新登录后再试";
+    state.textContent = answer.ok && !answer.redirected ? `草稿已存 ${await answer.text()}` : "草稿没有存住，请重新登录后再试";
   } catch {
-    state.textContent = "草稿没有存住:本机服务没有应答";
+    state.textContent = "草稿没有存住：本机服务没有应答";
   }
 }
 for (const name of ["input", "change"]) {

@@ -58,7 +58,7 @@ pub(crate) async fn host<D: Desk>(
     let mut response = if host_known(&app.settings, &request) {
         next.run(request).await
     } else {
-        let words = "421:这个地址不是本节点的地址。请用节点自己的地址打开。";
+        let words = "421：这个地址不是本节点的地址。请用节点自己的地址打开。";
         (StatusCode::MISDIRECTED_REQUEST, words).into_response()
     };
     let headers = response.headers_mut();
@@ -277,3 +277,6 @@ fn origin(headers: &HeaderMap) -> Origin {
         (None, None) => Origin::Unsaid,
     }
 }
+
+#[cfg(test)]
+mod tests;

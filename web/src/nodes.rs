@@ -120,7 +120,7 @@ fn judge(row: &NodeRow, now: Millis) -> (Chip, String) {
     match row.last_seen {
         None if !row.connected => (
             Chip::new("neutral", "从未连接"),
-            "已入册,尚未上线".to_owned(),
+            "已入册，尚未上线".to_owned(),
         ),
         Some(seen) if !row.connected && now.since(seen) > LOST_MS => {
             let days = now.since(seen) / 86_400_000;

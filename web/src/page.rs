@@ -8,6 +8,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
 };
 use cuntong_protocol::{
+    fields,
     refusal::Refusal,
     role::{Level, Role},
 };
@@ -43,6 +44,7 @@ pub(crate) struct Shell {
     /// Whether this person logs cases: F2 and its button.
     pub(crate) logs_cases: bool,
     pub(crate) reads_cases: bool,
+    pub(crate) at_intake: bool,
 }
 
 /// The signed-in person, for the corner of the page.
@@ -93,6 +95,7 @@ impl Shell {
             back: back(visit),
             said: said(visit.query.get("done")),
             logs_cases: visit.who.as_ref().is_some_and(|w| routes::LOGS.admits(w)),
+            at_intake: visit.path.starts_with("/intake"),
             reads_cases: visit.who.as_ref().is_some_and(|w| routes::READS.admits(w)),
         }
     }
@@ -140,7 +143,6 @@ fn roles(who: &Who) -> String {
 fn nav(who: &Who, path: &str) -> Vec<NavItem> {
     let reads = routes::READS.admits(who);
     let mut all = vec![("/", "今日", true)];
-    all.push(("/intake", "收件登记", routes::LOGS.admits(who)));
     all.push(("/queue", "办件", reads));
     all.push(("/items", "事项", true));
     all.push(("/notices", "公示公开", true));
@@ -165,11 +167,11 @@ fn nav(who: &Who, path: &str) -> Vec<NavItem> {
 /// The sentence for a word in `?done=`; only words we know say anything.
 fn said(word: &str) -> Option<&'static str> {
     Some(match word {
-        "received" => "已收件,并已存入本机。可以打印收件凭证。",
+        "received" => "已收件，并已存入本机。可以打印收件凭证。",
         "draft" => "草稿已存。材料齐后再收件。",
-        "completed" => "已即办办结,并已存入本机。",
+        "completed" => "已即办办结，并已存入本机。",
         "accept" => "已受理。",
-        "correct" => "一次性补正告知书已生成,可以打印。",
+        "correct" => "一次性补正告知书已生成，可以打印。",
         "refuse" => "已作出不予受理。",
         "review" => "审查意见已记录。",
         "decide" => "决定已作出。",
@@ -181,12 +183,12 @@ fn said(word: &str) -> Option<&'static str> {
         "supplement" => "补正材料已收。",
         "receive" => "已收件。可以打印收件凭证。",
         "amend" => "更正已保存。",
-        "resolve" => "已选定,冲突解除。",
+        "resolve" => "已选定，冲突解除。",
         "rule" => "裁定已记录。",
         "duplicate" => "两件已关联为重复件。",
-        "published" => "公示已发布;上报后各处可见。",
+        "published" => "公示已发布；上报后各处可见。",
         "revised" => "新版本已发布。",
-        "withdrawn" => "公示已撤回;各处只留撤回说明。",
+        "withdrawn" => "公示已撤回；各处只留撤回说明。",
         "woken" => "已重新尝试连接。",
         "seen" => "已标为看过。",
         "display" => "显示设置已保存。",
@@ -227,23 +229,23 @@ impl Failure {
             Self::SignedOut => ("请先登录", String::new()),
             Self::Forbidden => (
                 "您的岗位不能打开这一页",
-                "如果工作需要,请联系县级管理员调整岗位。".to_owned(),
+                "如果工作需要，请联系县级管理员调整岗位。".to_owned(),
             ),
             Self::Origin => (
                 "这次提交没有被接受",
-                "提交不是从本系统的页面发出,或者页面放得太久。请返回,重新打开页面再提交。"
+                "提交不是从本系统的页面发出，或者页面放得太久。请返回，重新打开页面再提交。"
                     .to_owned(),
             ),
             Self::NotFound => (
                 "没有这一页",
-                "地址可能抄错了,或者这件事不在本站点的范围内。".to_owned(),
+                "地址可能抄错了，或者这件事不在本站点的范围内。".to_owned(),
             ),
             Self::TooLarge => ("内容太长", "请缩短后再提交。".to_owned()),
             Self::NotAForm => ("看不懂这次提交", "请从页面上的表单提交。".to_owned()),
-            Self::Refused(refusal) => ("没有办成", format!("{refusal}({})", refusal.code())),
+            Self::Refused(refusal) => ("没有办成", format!("{refusal} [{}]", refusal.code())),
             Self::Broken => (
                 "这一页没能显示",
-                "已保存的内容没有丢。请返回再试;仍不行,请联系管理员。".to_owned(),
+                "已保存的内容没有丢。请返回再试；仍不行，请联系管理员。".to_owned(),
             ),
         }
     }
@@ -251,9 +253,13 @@ impl Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NoSuchCase | Refusal::NoSuchNotice | Refusal::NoSuchItem(_) => Self::NotFound,
-            other => Self::Refused(other),
+        if matches!(
+            refusal,
+            Refusal::NoSuchCase | Refusal::NoSuchNotice | Refusal::NoSuchItem(_)
+        ) {
+            Self::NotFound
+        } else {
+            Self::Refused(refusal)
         }
     }
 }
@@ -341,19 +347,28 @@ impl Problem {
         }
     }
 
-    /// A refusal of the rules, at the input it names.
-    pub(crate) fn of(refusal: &Refusal) -> Self {
-        let field = match refusal {
-            Refusal::Field { field, .. } => field.clone(),
-            Refusal::Duplicate { .. } => "duplicate_reason".to_owned(),
-            Refusal::MandateMissing | Refusal::NoProxy => "proxy".to_owned(),
-            Refusal::TooLong { field, .. } => (*field).to_owned(),
-            other => {
-                let _code = other.code();
-                String::new()
-            }
+    /// A refusal of the rules, at the inputs it names by their words in the rules.
+    pub(crate) fn of(refusal: &Refusal) -> Vec<Self> {
+        let coded = |words: String| format!("{words} [{}]", refusal.code());
+        if let Refusal::Fields(all) = refusal {
+            return all
+                .iter()
+                .map(|(field, why)| {
+                    let words = format!("{}\u{ff1a}{why}", fields::label(field));
+                    Self::new(field.clone(), coded(words))
+                })
+                .collect();
+        }
+        let field = if let Refusal::Field { field, .. } = refusal {
+            field.as_str()
+        } else if matches!(refusal, Refusal::Duplicate { .. }) {
+            "duplicate_reason"
+        } else if matches!(refusal, Refusal::MandateMissing | Refusal::NoProxy) {
+            "proxy"
+        } else {
+            ""
         };
-        Self::new(field, format!("{refusal}({})", refusal.code()))
+        vec![Self::new(field, coded(refusal.to_string()))]
     }
 }
 

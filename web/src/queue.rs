@@ -209,7 +209,7 @@ const fn empty(view: View) -> &'static str {
         View::Red => "没有超期的办件。",
         View::Correcting => "没有等待补正的办件。",
         View::ToDeliver => "没有等待送达的结果。",
-        View::Conflicts => "没有待确认的内容:两处改同一项、先后有疑、疑似重复时会出现在这里。",
+        View::Conflicts => "没有待确认的内容：两处改同一项、先后有疑、疑似重复时会出现在这里。",
         View::LocalOnly => "本机的办件都已有县里的存证回单。",
         View::Drafts => "没有草稿。",
     }
@@ -239,7 +239,7 @@ mod tests {
 
     #[tokio::test]
     async fn pages_follow_each_other_and_keep_the_question() {
-        let page = Browser::agent(FakeDesk::village().many(120))
+        let page = Browser::agent(FakeDesk::village().many(800))
             .get("/queue?view=all&q=%E7%8E%8B&page=2")
             .await;
         page.has("/queue?page=1&#38;view=all&#38;q=%E7%8E%8B")

@@ -150,14 +150,14 @@ fn peer(row: &PeerRow, now: Millis) -> PeerView {
 /// What a person can do about a classified failure.
 fn advice(class: &str) -> &'static str {
     match class {
-        "no_route" => "本机没有网络。检查网线、路由器或上网卡;不影响继续登记。",
-        "hub_down" => "网络通,但对方没有应答。多半是对方在重启,稍后会自动连上。",
+        "no_route" => "本机没有网络。检查网线、路由器或上网卡；不影响继续登记。",
+        "hub_down" => "网络通，但对方没有应答。多半是对方在重启，稍后会自动连上。",
         "clock" => "本机时间与上级相差太大。请校准电脑时间。",
         "disk_full" => "磁盘空间不足。请清理磁盘。",
         "version" => "两边版本差得太远。请联系县级管理员升级。",
         "certificate" => "证书没有通过。请联系县级管理员核对入网登记。",
         "rejected" => "对方不接受本机。请联系县级管理员。",
-        "busy" => "对方正忙,会按它给的时间再连。",
+        "busy" => "对方正忙，会按它给的时间再连。",
         _ => "",
     }
 }

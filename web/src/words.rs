@@ -108,7 +108,7 @@ pub(crate) fn bytes(count: u64) -> String {
 /// A deadline: the date, and 暂定 when the calendar does not reach it.
 pub(crate) fn due(due: &Due) -> String {
     if due.provisional {
-        format!("{}(暂定)", due.date)
+        format!("{}（暂定）", due.date)
     } else {
         due.date.to_string()
     }

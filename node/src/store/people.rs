@@ -12,6 +12,8 @@ use super::{
 pub struct PersonSession {
     pub person: PersonId,
     pub login: String,
+    /// Of the password it was opened with: a newer one ends it.
+    pub version: u32,
     pub opened_at: Millis,
     pub seen_at: Millis,
 }
@@ -22,6 +24,16 @@ pub struct Lockout {
     pub failures: u32,
     /// No try counts before this moment.
     pub until: Millis,
+}
+
+impl Lockout {
+    /// How long the last failure locks, milliseconds: from the fifth on 1, 2, 4, 8, 15 minutes.
+    pub fn wait_ms(&self) -> i64 {
+        match self.failures.checked_sub(FREE_FAILURES) {
+            None => 0,
+            Some(more) => (1 << more.min(10)).min(LOCKED_MIN_MAX) * 60_000,
+        }
+    }
 }
 
 /// One line of the audit.
@@ -54,15 +66,16 @@ impl Db {
         &mut self,
         token: [u8; 32],
         person: PersonId,
-        login: &str,
+        (login, version): (&str, u32),
         now: Millis,
     ) -> Result<()> {
         self.exec(
-            "INSERT INTO session (token, person, login, opened_at, seen_at)
-             VALUES (?1, ?2, ?3, ?4, ?4)
+            "INSERT INTO session (token, person, login, version, opened_at, seen_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5)
              ON CONFLICT (token) DO UPDATE SET person = excluded.person,
-               login = excluded.login, opened_at = excluded.opened_at, seen_at = excluded.seen_at",
-            (&token[..], &person.0[..], login, now.0),
+               login = excluded.login, version = excluded.version,
+               opened_at = excluded.opened_at, seen_at = excluded.seen_at",
+            (&token[..], &person.0[..], login, version, now.0),
         )?;
         Ok(())
     }
@@ -73,14 +86,15 @@ impl Db {
     /// A failing disk.
     pub fn session(&self, token: [u8; 32]) -> Result<Option<PersonSession>> {
         self.first(
-            "SELECT person, login, opened_at, seen_at FROM session WHERE token = ?1",
+            "SELECT person, login, version, opened_at, seen_at FROM session WHERE token = ?1",
             [&token[..]],
             |r| {
                 Ok(PersonSession {
                     person: PersonId(r.get(0)?),
                     login: r.get(1)?,
-                    opened_at: Millis(r.get(2)?),
-                    seen_at: Millis(r.get(3)?),
+                    version: r.get(2)?,
+                    opened_at: Millis(r.get(3)?),
+                    seen_at: Millis(r.get(4)?),
                 })
             },
         )
@@ -210,14 +224,11 @@ impl Db {
     /// A failing or full disk.
     pub fn note_failure(&mut self, login: &str, now: Millis) -> Result<Lockout> {
         let failures = self.lockout(login)?.failures.saturating_add(1);
-        let minutes = match failures.checked_sub(FREE_FAILURES) {
-            None => 0,
-            Some(more) => (1 << more.min(10)).min(LOCKED_MIN_MAX),
-        };
-        let lockout = Lockout {
+        let mut lockout = Lockout {
             failures,
-            until: now.after(minutes * 60_000),
+            until: now,
         };
+        lockout.until = now.after(lockout.wait_ms());
         self.exec(
             "DELETE FROM lockout WHERE until < ?1 AND login NOT IN
                (SELECT login FROM lockout ORDER BY until DESC LIMIT ?2)",

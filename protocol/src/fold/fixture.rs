@@ -30,6 +30,9 @@ pub(crate) const INSURANCE: &str = "990010012000";
 /// Done at the village point; the person must come.
 pub(crate) const PENSION: &str = "990010019000";
 
+/// A child in need: never made public.
+pub(crate) const ORPHAN: &str = "990010009000";
+
 pub(crate) const MINUTE: i64 = 60_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
@@ -75,6 +78,12 @@ pub(crate) static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue {
             code: AGE.into(),
             name: "高龄津贴".into(),
             decide: vec![Level::County],
+            ..item()
+        },
+        Item {
+            code: ORPHAN.into(),
+            name: "孤儿认定".into(),
+            privacy: "minor_no_publish".into(),
             ..item()
         },
         Item {

@@ -78,12 +78,12 @@ pub(super) fn scan(chunk: &[u8]) -> Result<Scanned<'_>, Rule> {
     let deps = {
         let count = cursor.unsigned()?;
         if count == 0 || count > limits::CHANGE_DEPS_MAX {
-            return Err(Rule::Dependencies);
+            return Err(Rule::DependencyList);
         }
         cursor.take(count * 32)?
     };
     if !deps.chunks_exact(32).is_sorted_by(|a, b| a < b) {
-        return Err(Rule::Dependencies);
+        return Err(Rule::DependencyList);
     }
     let actor = actor(&mut cursor)?;
     let seq = cursor.unsigned()?;

@@ -1,21 +1,26 @@
 //! The gate's rules, each with a code that stays and a reason for a person.
 
+use crate::policy::Denied;
+
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident $code:literal $zh:literal),* $(,)?) => {
         /// A rule of the gate that something broke (`docs/formats/documents.md` lists them all).
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Rule {
             $($(#[$doc])* $name,)*
+            /// The tables of policy do not allow what was written.
+            Denied(Denied),
         }
 
         impl Rule {
-            /// Every rule, in the order of codes.
+            /// Every rule of the gate's own, in the order of codes.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// The stable code, for logs, interfaces and refusals on the wire.
             pub const fn code(self) -> &'static str {
                 match self {
                     $(Self::$name => $code,)*
+                    Self::Denied(denied) => denied.rule,
                 }
             }
 
@@ -23,6 +28,7 @@ macro_rules! rules {
             pub const fn zh(self) -> &'static str {
                 match self {
                     $(Self::$name => $zh,)*
+                    Self::Denied(denied) => denied.reason,
                 }
             }
         }
@@ -62,8 +68,8 @@ rules! {
     Writer "G206" "记录的作者不是该日志的写入节点",
     /// Not the writer's next change in this document.
     Sequence "G207" "记录在文档中的次序不连续",
-    /// It depends on nothing, on too much, or on what is not here.
-    Dependencies "G208" "记录依赖的前一修改缺失或无效",
+    /// It depends on what is not here (yet).
+    Dependencies "G208" "记录依赖的前一修改尚未到达",
     /// Its operations do not follow those it depends on.
     StartOperation "G209" "记录的操作编号有误",
     /// A time outside what can be.
@@ -76,6 +82,10 @@ rules! {
     Columns "G213" "记录的内部列有误",
     /// More operations than one change may have.
     TooManyOperations "G214" "单次修改包含的操作过多",
+    /// Its list of dependencies is empty, too long, unsorted or double.
+    DependencyList "G215" "记录的依赖清单有误",
+    /// It does not depend on the writer's own change before it.
+    OwnPast "G216" "记录没有承接作者自己的前一修改",
     /// The document has as many changes as it may have.
     DocumentChanges "G301" "文档的修改次数已达上限",
     /// automerge does not take it.

@@ -42,6 +42,13 @@ denials! {
     FLAWED "G512" "办理行为的内容不完整或过长";
 }
 
+impl Denied {
+    /// Whether the answer depends on when it is asked: who serves where changes with the years.
+    pub fn is_of_its_time(&self) -> bool {
+        [PERSON, TERM].contains(self)
+    }
+}
+
 /// Whether a change of this writer's node may enter a document of this scope. `level` is that of
 /// the node's site. Powers that depend on the item are not asked here: an act without them enters
 /// and is shown as void.

@@ -238,3 +238,6 @@ fn at_most(count: usize, max: usize, what: &'static str) -> Result<(), DecodeErr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

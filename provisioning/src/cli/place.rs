@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use cuntong_protocol::id::SiteId;
 use cuntong_provisioning::folder;
 
 use super::{Desk, Done, Failure, Said, now};
@@ -38,16 +39,18 @@ fn add(desk: &Desk, what: &str, name: Option<&str>) -> Done {
     };
     let (folder, mut county) = desk.open()?;
     let done = county.add_places(&csv, now())?;
-    folder.note(
-        &json!({"at": now(), "did": "place add", "added": done.added, "changed": done.changed}),
-    )?;
+    let texts = |sites: &[SiteId]| sites.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let json = json!({
+        "added": texts(&done.added), "changed": texts(&done.changed), "missing": texts(&done.missing),
+    });
+    folder.note(&json!({"at": now(), "did": "place add", "places": json}))?;
     let text = format!(
         "新增 {},变更 {},文件未列 {}",
         done.added.len(),
         done.changed.len(),
         done.missing.len()
     );
-    Ok(Said::new(json!(done), text))
+    Ok(Said::new(json, text))
 }
 
 fn list(desk: &Desk) -> Done {

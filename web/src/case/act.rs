@@ -7,10 +7,10 @@ use cuntong_protocol::{
     },
     command::Command,
     fields::{self, MaterialState},
+    refusal::Refusal,
     text::Private,
 };
 
-use super::timeline;
 use crate::{desk::CasePage, page::Problem, visit::Fields, words};
 
 /// One form; its word is the last part of its address.
@@ -112,6 +112,21 @@ impl Form {
         )
     }
 
+    /// A refusal at the inputs of this form: their ids are the form's word and the rule's name.
+    pub(crate) fn problems(self, refusal: &Refusal) -> Vec<Problem> {
+        let mut problems = Problem::of(refusal);
+        for problem in problems.iter_mut().filter(|p| !p.field.is_empty()) {
+            problem.field = if self == Self::Amend {
+                "amend-value".to_owned()
+            } else if self == Self::Resolve {
+                String::new()
+            } else {
+                format!("{}-{}", self.word(), problem.field)
+            };
+        }
+        problems
+    }
+
     /// The intent of what was typed, or what is missing.
     pub(crate) fn command(self, found: &CasePage, typed: &Fields) -> Result<Command, Vec<Problem>> {
         let case = found.row.id;
@@ -184,7 +199,7 @@ impl FormView {
         }
         Some(Self {
             word: form.word(),
-            label: timeline::kind(form.kind()),
+            label: form.kind().zh(),
             open: tried.is_some(),
             typed: tried.map(|(_, fields)| fields.clone()),
         })
@@ -427,7 +442,7 @@ fn chosen(typed: &Fields) -> Result<(String, Private, String), Vec<Problem>> {
         Some(_) | None => need(typed, &id, "other", "选定的值")?,
     };
     let value = value_of(&field, &value)
-        .ok_or_else(|| vec![Problem::new(&id, "请写材料状态,如“已收原件”")])?;
+        .ok_or_else(|| vec![Problem::new(&id, "请写材料状态，如“已收原件”")])?;
     let reason = need(typed, &format!("{id}-reason"), "reason", "选定的理由")?;
     Ok((field, value, reason))
 }

@@ -266,7 +266,7 @@ pub(crate) fn parallel(found: &CasePage) -> Vec<String> {
         .iter()
         .map(|p| {
             let [a, b] = [&p.fields[0], &p.fields[1]].map(|f| label(found, f));
-            format!("两处互不知情地改了“{a}”和“{b}”,两项都已保留。")
+            format!("两处互不知情地改了“{a}”和“{b}”，两项都已保留。")
         })
         .collect()
 }

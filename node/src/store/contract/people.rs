@@ -10,7 +10,7 @@ fn a_session_lives_until_it_is_ended() {
     let county = County::new();
     let mut village = county.node(SHIQIAO);
     village
-        .open_session([1; 32], person(SHIQIAO), "lihua", NOW)
+        .open_session([1; 32], person(SHIQIAO), ("lihua", 1), NOW)
         .unwrap();
     village.touch_session([1; 32], NOW.after(5)).unwrap();
     let session = village.session([1; 32]).unwrap().unwrap();

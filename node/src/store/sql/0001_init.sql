@@ -156,6 +156,14 @@ CREATE TABLE once (
 ) STRICT;
 CREATE INDEX once_by_age ON once (at);
 
+-- Case numbers given: the last serial under each prefix (code, day, machine), and in which epoch.
+CREATE TABLE serial (
+  prefix TEXT    NOT NULL PRIMARY KEY,
+  epoch  INTEGER NOT NULL,
+  last   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX serial_by_epoch ON serial (epoch);
+
 -- Who did what at this node; each line's chain covers the one before.
 CREATE TABLE audit (
   seq     INTEGER PRIMARY KEY,
@@ -171,6 +179,7 @@ CREATE TABLE session (
   token     BLOB    NOT NULL PRIMARY KEY CHECK (length(token) = 32),
   person    BLOB    NOT NULL,
   login     TEXT    NOT NULL,
+  version   INTEGER NOT NULL,
   opened_at INTEGER NOT NULL,
   seen_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -170,10 +170,17 @@ CREATE TABLE secret (
   name  TEXT NOT NULL PRIMARY KEY,
   value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE serial (
+  prefix TEXT    NOT NULL PRIMARY KEY,
+  epoch  INTEGER NOT NULL,
+  last   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX serial_by_epoch ON serial (epoch);
 CREATE TABLE session (
   token     BLOB    NOT NULL PRIMARY KEY CHECK (length(token) = 32),
   person    BLOB    NOT NULL,
   login     TEXT    NOT NULL,
+  version   INTEGER NOT NULL,
   opened_at INTEGER NOT NULL,
   seen_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -62,20 +62,27 @@ fn seeds() -> Vec<(Desk, Doc, Entry)> {
     let mut hub = Desk::new(fixture::HUB);
     let mut doc = Doc::new(super::doc(SHIQIAO, Kind::Handling));
     let mut apart = doc.fork();
-    let e = hub.write(&mut apart, &[field("note", "县"), field("phone", "1")]);
+    let writes = hub.review("县里看过");
+    let e = hub.write(&mut apart, &writes);
     doc.apply(e.body.as_ref().unwrap()).unwrap();
-    let act = town.act(ActBody::Review(Reason {
-        text: "看过".into(),
-    }));
-    town.write(&mut doc, &[act, field("note", "镇")]);
+    let writes = town.review("看过");
+    town.write(&mut doc, &writes);
     let before = doc.fork();
-    let clear = [
-        Write::Field("note".into(), None),
-        field("phone", "2"),
-        field("group", "三组"),
-    ];
-    let e = town.write(&mut doc, &clear);
+    let mut writes = town.review("再看");
+    writes.extend(town.review("又看"));
+    let e = town.write(&mut doc, &writes);
     seeds.push((Desk::new(BEIXIANG), before, e));
+    // One that changes, clears and adds fields after an open conflict.
+    let mut desk = Desk::new(SHIQIAO);
+    let mut doc = Doc::new(super::doc(SHIQIAO, Kind::Application));
+    let writes = desk.open();
+    desk.write(&mut doc, &writes);
+    let before = doc.fork();
+    let mut writes = desk.open();
+    writes.push(Write::Field("name".into(), None));
+    writes.push(field("group", "三组"));
+    let e = desk.write(&mut doc, &writes);
+    seeds.push((desk, before, e));
     seeds
 }
 

@@ -19,7 +19,7 @@ fn writer(n: u8) -> Writer {
     }
 }
 
-fn session(role: Role) -> Session {
+fn begun(role: Role) -> Session {
     let me = Me {
         writer: writer(1),
         boot: [1; 8],
@@ -68,7 +68,7 @@ fn effects(session: &mut Session) -> Vec<Effect> {
 }
 
 fn open(role: Role) -> Session {
-    let mut session = session(role);
+    let mut session = begun(role);
     let now = Millis(1_001);
     if role == Role::Callee {
         session.handle(hello(VERSION, 2), now).unwrap();
@@ -110,7 +110,7 @@ fn batch(first: u64) -> Batch {
 
 #[test]
 fn a_peer_that_does_not_greet_is_given_up_after_fifteen_seconds() {
-    let mut session = session(Role::Callee);
+    let mut session = begun(Role::Callee);
     let (at, why) = session.deadline().unwrap();
     assert_eq!((at, why), (Millis(16_000), "hello"));
     session.handle(Input::Tick, Millis(15_999)).unwrap();
@@ -152,7 +152,7 @@ fn an_open_session_says_what_it_waits_for_and_waits_two_minutes() {
 
 #[test]
 fn another_major_version_is_told_which_one_is_spoken_here() {
-    let mut session = session(Role::Callee);
+    let mut session = begun(Role::Callee);
     let other = Version { major: 2, minor: 0 };
     session.handle(hello(other, 2), Millis(1_001)).unwrap();
     assert_eq!(
@@ -162,7 +162,7 @@ fn another_major_version_is_told_which_one_is_spoken_here() {
             Effect::Close(Closing::Version(other)),
         ]
     );
-    let mut caller = super::rules::session(Role::Caller);
+    let mut caller = begun(Role::Caller);
     effects(&mut caller);
     caller
         .handle(Input::Message(Message::Upgrade(other)), Millis(1_001))
@@ -175,7 +175,7 @@ fn another_major_version_is_told_which_one_is_spoken_here() {
 
 #[test]
 fn a_newer_minor_version_is_spoken_with() {
-    let mut session = session(Role::Callee);
+    let mut session = begun(Role::Callee);
     let newer = Version {
         major: VERSION.major,
         minor: 99,
@@ -189,7 +189,7 @@ fn a_newer_minor_version_is_spoken_with() {
 
 #[test]
 fn a_busy_node_says_when_to_come_back() {
-    let mut session = session(Role::Callee);
+    let mut session = begun(Role::Callee);
     session.handle(hello(VERSION, 2), Millis(1_001)).unwrap();
     effects(&mut session);
     session.handle(Input::Busy(30_000), Millis(1_002)).unwrap();
@@ -200,7 +200,7 @@ fn a_busy_node_says_when_to_come_back() {
             Effect::Close(Closing::ToldBusy(30_000)),
         ]
     );
-    let mut caller = super::rules::session(Role::Caller);
+    let mut caller = begun(Role::Caller);
     effects(&mut caller);
     caller
         .handle(Input::Message(Message::Busy(30_000)), Millis(1_001))
@@ -210,7 +210,7 @@ fn a_busy_node_says_when_to_come_back() {
 
 #[test]
 fn a_peer_names_the_node_whose_key_it_holds() {
-    let mut session = session(Role::Callee);
+    let mut session = begun(Role::Callee);
     let outcome = session.handle(hello(VERSION, 9), Millis(1_001));
     assert_eq!(outcome, Err(Violation::WrongNode));
     assert_eq!(
@@ -249,7 +249,7 @@ fn more_in_flight_than_the_window_ends_the_session() {
 
 #[test]
 fn a_flood_before_the_greeting_ends_the_session() {
-    let mut session = session(Role::Callee);
+    let mut session = begun(Role::Callee);
     let mut outcome = Ok(());
     for _message in 0..=limits::EARLY_MESSAGES_MAX {
         outcome = session.handle(Input::Message(Message::Proof(Vec::new())), Millis(1_001));
@@ -287,7 +287,7 @@ fn a_malformed_push_ends_the_session() {
 #[test]
 fn a_fork_told_by_the_node_above_begins_a_new_epoch_once() {
     let mut session = open(Role::Caller);
-    let fork = crate::wire::Fork {
+    let fork = Fork {
         log: LogId {
             scope: SCOPE,
             writer: writer(1),

@@ -1,0 +1,307 @@
+//! Answers what the command line asks: the same whether the question came over the control
+//! socket of a running node or from a command that opened the store itself.
+
+use std::path::Path;
+
+use cuntong_protocol::{
+    act::{
+        Accept, ActBody, Close, Correct, Decide, Deliver, DeliveryWay, Mandate, Missing, Publish,
+        Reason, Refuse, Supplement,
+    },
+    calendar::civil_day,
+    command::{Actor, Command, LogCase},
+    fields::{self, MATERIAL},
+    id::SiteId,
+    refusal::Refusal,
+    role::Role,
+    state::State,
+    text::Private,
+};
+use cuntong_web::desk::{CaseQuery, Who};
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    exit::{Exit, Failure},
+    intake::TakenIn,
+    node::Node,
+    request::{ActArgs, CaseLog, NoticePublish, Reply, Request},
+};
+
+/// Cases in one list at most.
+const LIST_MAX: u64 = 200;
+
+/// Answers one request.
+///
+/// # Errors
+/// Why not, with the exit code.
+pub async fn answer(node: &Node, request: Request) -> Reply {
+    tracing::debug!(request = request.word(), "asked");
+    match request {
+        Request::SyncNow => sync_now(node).await,
+        Request::Link { up } => link(node, up),
+        Request::Stop => {
+            node.stopper.stop();
+            Ok(json!({ "stopping": true }))
+        }
+        Request::Enrol { content } => enrol(node, &content).await,
+        other => {
+            let node = node.clone();
+            tokio::task::spawn_blocking(move || answer_blocking(&node, other))
+                .await
+                .map_err(Failure::fault)?
+        }
+    }
+}
+
+fn answer_blocking(node: &Node, request: Request) -> Reply {
+    let desk = &node.desk;
+    match request {
+        Request::Status => value(desk.status()?),
+        Request::Verify => verify(node),
+        Request::Backup { file } => backup(node, file),
+        Request::CaseLog(log) => {
+            let who = who(node, &log.login)?;
+            value(desk.case_log(&who.actor, log_case(log)?)?)
+        }
+        Request::CaseList { state, query, limit } => {
+            let state = state.map(|word| state_of(&word)).transpose()?;
+            let text = query.unwrap_or_default();
+            let limit = limit.min(LIST_MAX);
+            value(desk.case_list(CaseQuery { state, text, limit, ..CaseQuery::default() })?)
+        }
+        Request::CaseShow { case } => value(desk.case_show(None, desk.find_case(&case)?)?),
+        Request::CaseAct { case, login, act } => {
+            let who = who(node, &login)?;
+            let case = desk.find_case(&case)?;
+            value(desk.case_act(&who.actor, case, body(act)?)?)
+        }
+        Request::NoticePublish(notice) => publish(node, notice),
+        Request::NoticeList => {
+            let notices = desk.notice_list()?;
+            Ok(json!({ "notices": notices }))
+        }
+        Request::NoticeWithdraw { notice, login, reason } => {
+            let notice = notice.parse().map_err(|_not_an_id| Refusal::NoSuchNotice)?;
+            let actor = match login {
+                Some(login) => who(node, &login)?.actor,
+                None => publisher(node)?,
+            };
+            value(desk.notice_change(&actor, Command::RetractNotice { notice, reason })?)
+        }
+        Request::SyncNow | Request::Link { .. } | Request::Stop | Request::Enrol { .. } => {
+            Err(Failure::fault("answered elsewhere"))
+        }
+    }
+}
+
+fn value(answer: impl Serialize) -> Reply {
+    serde_json::to_value(answer).map_err(Failure::fault)
+}
+
+/// The person of a login of this site.
+fn who(node: &Node, login: &str) -> Result<Who, Failure> {
+    node.desk.who_blocking(login).map_err(|refusal| match refusal {
+        Refusal::SignIn => {
+            Failure::new(Exit::NotPermitted, format!("本站点没有登录名 {login}"))
+        }
+        other => other.into(),
+    })
+}
+
+async fn sync_now(node: &Node) -> Reply {
+    let links = node.links.as_ref().ok_or(Refusal::NotEnrolled)?;
+    let whole = links.sync_now().await?;
+    let desk = node.desk.clone();
+    let status = tokio::task::spawn_blocking(move || desk.status())
+        .await
+        .map_err(Failure::fault)??;
+    let settled = &whole.settled;
+    Ok(json!({
+        "peer": whole.peer,
+        "sent": settled.sent,
+        "received": settled.received,
+        "repaired": settled.repaired,
+        "mismatched": settled.mismatched.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "waiting": status.waiting.count,
+        "rejected": status.rejected,
+    }))
+}
+
+fn link(node: &Node, up: bool) -> Reply {
+    let links = node.links.as_ref().ok_or(Refusal::NotEnrolled)?;
+    links.set_plugged(up);
+    Ok(json!({ "up": up }))
+}
+
+async fn enrol(node: &Node, content: &str) -> Reply {
+    let content = HEXLOWER.decode(content.as_bytes()).map_err(Failure::usage)?;
+    let door = node.door.clone();
+    let taken = tokio::task::spawn_blocking(move || door.take(&content))
+        .await
+        .map_err(Failure::fault)??;
+    let TakenIn::Ticket { fingerprint, request_file } = &taken else {
+        let state = if taken == TakenIn::Joined { "joined" } else { "taken" };
+        return Ok(json!({ "state": state, "words": taken.zh() }));
+    };
+    if node.ask_to_join().await? {
+        return Ok(json!({ "state": "joined", "words": TakenIn::Joined.zh() }));
+    }
+    Ok(json!({
+        "state": "waiting",
+        "words": taken.zh(),
+        "fingerprint": fingerprint,
+        "request_file": request_file.display().to_string(),
+    }))
+}
+
+fn verify(node: &Node) -> Reply {
+    let report = node.store.write(|db| db.verify()).map_err(Failure::fault)?;
+    Ok(json!({
+        "documents": report.documents,
+        "entries": report.entries,
+        "differences": report.problems,
+    }))
+}
+
+fn backup(node: &Node, file: String) -> Reply {
+    let path = file.clone();
+    node.store
+        .read(move |db| db.backup(Path::new(&path)))
+        .map_err(Failure::fault)?;
+    Ok(json!({ "file": file }))
+}
+
+fn state_of(word: &str) -> Result<State, Failure> {
+    State::from_word(word).ok_or_else(|| {
+        let known: Vec<_> = State::ALL.iter().map(|state| state.word()).collect();
+        Failure::usage(format!("没有状态 {word};可用:{}", known.join(" ")))
+    })
+}
+
+/// The command a `case log` means. `material.N=WORD` is a material; one that is not named counts
+/// as handed in on paper.
+fn log_case(log: CaseLog) -> Result<LogCase, Failure> {
+    let mut case = LogCase {
+        item: log.item,
+        mandate: log.mandate.then(|| Mandate { may_collect: true, ..Mandate::default() }),
+        duplicate_reason: log.duplicate_reason,
+        receive: !log.draft,
+        once: Some(crate::clock::random()),
+        ..LogCase::default()
+    };
+    for (key, value) in log.fields {
+        if let Some(index) = key.strip_prefix(MATERIAL) {
+            let index = index
+                .parse()
+                .map_err(|_not_a_number| Failure::usage(format!("{key}: 应为 {MATERIAL}N")))?;
+            let _before = case.materials.insert(index, value);
+        } else {
+            let _before = case.fields.insert(key, Private::new(value));
+        }
+    }
+    let known = [(fields::NAME, Some(log.name)), (fields::ID, Some(log.id)), (fields::PHONE, log.phone)];
+    for (key, value) in known {
+        if let Some(value) = value {
+            let _before = case.fields.insert(key.to_owned(), Private::new(value));
+        }
+    }
+    Ok(case)
+}
+
+fn body(act: ActArgs) -> Result<ActBody, Failure> {
+    Ok(match act {
+        ActArgs::Receive => {
+            return Err(Failure::usage("草稿请在网页上补全后收件"));
+        }
+        ActArgs::Accept { note, gaps, gap_days } => {
+            ActBody::Accept(Accept { gaps, gap_days, note })
+        }
+        ActArgs::Correct { missing, days } => ActBody::Correct(Correct {
+            missing: missing
+                .into_iter()
+                .map(|(material, how)| Missing { material, how })
+                .collect(),
+            days,
+        }),
+        ActArgs::Supplement { materials, note } => {
+            ActBody::Supplement(Supplement { materials, note })
+        }
+        ActArgs::Refuse { reason, basis, competent } => {
+            ActBody::Refuse(Refuse { reason, basis, competent })
+        }
+        ActArgs::Review { note } => ActBody::Review(Reason { text: note }),
+        ActArgs::Decide { granted, reason, remedies } => {
+            ActBody::Decide(Decide { granted, reason, remedies })
+        }
+        ActArgs::Close { result, result_number } => ActBody::Close(Close { result, result_number }),
+        ActArgs::Deliver { way, receiver, note } => {
+            ActBody::Deliver(Deliver { way: way_of(&way)?, receiver, note })
+        }
+        ActArgs::Withdraw { reason } => ActBody::Withdraw(Reason { text: reason }),
+        ActArgs::Terminate { reason } => ActBody::Terminate(Reason { text: reason }),
+    })
+}
+
+fn way_of(word: &str) -> Result<DeliveryWay, Failure> {
+    Ok(match word {
+        "collected" => DeliveryWay::Collected,
+        "mailed" => DeliveryWay::Mailed,
+        "brought" => DeliveryWay::Brought,
+        "electronic" => DeliveryWay::Electronic,
+        _ => {
+            return Err(Failure::usage("--way 应为 collected、mailed、brought 或 electronic"));
+        }
+    })
+}
+
+fn publish(node: &Node, notice: NoticePublish) -> Reply {
+    let who = who(node, &notice.login)?;
+    let places = notice
+        .to
+        .iter()
+        .map(|place| place_of(node, place))
+        .collect::<Result<Vec<_>, _>>()?;
+    let default = || cuntong_protocol::notice::CATEGORIES[0].to_owned();
+    let version = Publish {
+        title: notice.title,
+        body: notice.body,
+        places,
+        category: notice.category.unwrap_or_else(default),
+        from: civil_day(node.clock.now()).to_string(),
+        until: notice.until,
+        case: None,
+        correction: String::new(),
+    };
+    value(node.desk.notice_change(&who.actor, Command::PublishNotice(version))?)
+}
+
+/// A place by its id, division code or name.
+fn place_of(node: &Node, text: &str) -> Result<SiteId, Failure> {
+    let trust = node.store.read(|db| db.shared_trust()).map_err(Failure::fault)?;
+    let by_id = text.parse::<SiteId>().ok();
+    trust
+        .places()
+        .sites
+        .iter()
+        .find(|place| Some(place.site) == by_id || place.code == text || place.name == text)
+        .map(|place| place.site)
+        .ok_or_else(|| Failure::usage(format!("没有站点 {text}")))
+}
+
+/// The first person of this site who may publish, for commands that name nobody.
+fn publisher(node: &Node) -> Result<Actor, Failure> {
+    let (trust, site) = node
+        .store
+        .read(|db| Ok((db.shared_trust()?, db.site()?)))
+        .map_err(Failure::fault)?;
+    trust
+        .directory()
+        .people
+        .iter()
+        .find(|person| person.site == site && person.roles.contains(&Role::Publisher))
+        .map(|person| Actor { person: person.id, roles: person.roles.clone(), site })
+        .ok_or_else(|| Refusal::NotYourRole(Role::Publisher.zh()).into())
+}
+

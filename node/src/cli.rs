@@ -1,0 +1,192 @@
+//! The command line: one command per file. Scripts depend on names, output and exit codes.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+
+use crate::{
+    config::Loaded,
+    control_socket,
+    exit::{Exit, Failure},
+    request::{Reply, Request},
+    run,
+};
+
+mod backup;
+mod case;
+mod config;
+mod demo;
+mod enrol;
+mod notice;
+mod show;
+mod status;
+mod sync;
+mod verify;
+
+/// 村通: the node of a village point, a township centre or a county hub.
+#[derive(Debug, Parser)]
+#[command(name = "cuntong", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// State directory of the node [default: cuntong-data, for `demo` cuntong-demo]
+    #[arg(long, global = true, env = "CUNTONG_DIR", value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// One JSON document on standard output; talk goes to standard error
+    #[arg(long, global = true)]
+    json: bool,
+    /// A setting, over file and environment
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make or reopen the sample county and run it until interrupted
+    Demo(demo::Args),
+    /// Run the node of this directory until interrupted
+    Run,
+    /// Join a county with a ticket or an answer from a stick
+    Enrol(enrol::Args),
+    /// What this node holds, and how far it got
+    Status,
+    /// Exchange with upstream
+    Sync(sync::Args),
+    /// Rebuild everything derived and compare
+    Verify,
+    /// Write a verified backup
+    Backup(backup::BackupArgs),
+    /// Bring a backup back, in a new epoch
+    Restore(backup::RestoreArgs),
+    /// Settings
+    Config(config::Args),
+    /// Cases (代办件)
+    Case(case::Args),
+    /// Notices (公示)
+    Notice(notice::Args),
+}
+
+/// What every command gets.
+#[derive(Debug)]
+struct Context {
+    dir: PathBuf,
+    json: bool,
+    set: Vec<String>,
+}
+
+/// Parses, does, explains.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = go(cli);
+    match ended {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(failure) => {
+            // Standard error may be closed; there is nobody left to tell then.
+            let _nobody = writeln!(std::io::stderr(), "cuntong: {failure}");
+            ExitCode::from(failure.exit.code())
+        }
+    }
+}
+
+fn go(cli: Cli) -> Result<Exit, Failure> {
+    let demo = matches!(cli.command, Command::Demo(_));
+    let default = if demo { "cuntong-demo" } else { "cuntong-data" };
+    let context = Context {
+        dir: cli.dir.unwrap_or_else(|| PathBuf::from(default)),
+        json: cli.json,
+        set: cli.set,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::fault)?;
+    runtime.block_on(async move {
+        match cli.command {
+            Command::Demo(args) => demo::go(&context, args).await,
+            Command::Run => run::run(&context.dir, context.settings()?).await,
+            Command::Enrol(args) => enrol::go(&context, args).await,
+            Command::Status => status::go(&context).await,
+            Command::Sync(args) => sync::go(&context, args).await,
+            Command::Verify => verify::go(&context).await,
+            Command::Backup(args) => backup::backup(&context, args).await,
+            Command::Restore(args) => backup::restore(&context, args).await,
+            Command::Config(args) => config::go(&context, args),
+            Command::Case(args) => case::go(&context, args).await,
+            Command::Notice(args) => notice::go(&context, args).await,
+        }
+    })
+}
+
+impl Context {
+    fn settings(&self) -> Result<Loaded, Failure> {
+        Loaded::read(&self.dir, std::env::vars(), &self.set).map_err(Failure::configuration)
+    }
+
+    /// Asks the node that runs in the directory; where none does, opens the store and answers.
+    async fn ask(&self, request: Request) -> Reply {
+        if let Some(reply) = control_socket::ask(&self.dir, &request).await {
+            return reply;
+        }
+        if !self.dir.is_dir() {
+            return Err(no_directory(&self.dir));
+        }
+        run::once(&self.dir, self.settings()?, request).await
+    }
+
+    /// Prints the answer: the JSON document, or the words made from it.
+    fn print(&self, value: &Value, words: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
+        let text = if self.json {
+            value.to_string()
+        } else {
+            words(value)
+        };
+        print(text.trim_end())
+    }
+
+    /// Asks, prints, done.
+    async fn tell(
+        &self,
+        request: Request,
+        words: impl FnOnce(&Value) -> String,
+    ) -> Result<Exit, Failure> {
+        let value = self.ask(request).await?;
+        self.print(&value, words)?;
+        Ok(Exit::Done)
+    }
+}
+
+fn no_directory(dir: &Path) -> Failure {
+    Failure::configuration(format!("没有状态目录 {}:请用 --dir 指明", dir.display()))
+}
+
+/// One line or more on standard output. A reader that went away (`| head`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn scripts_may_write_options_before_and_after_the_command() {
+        let before = Cli::try_parse_from(["cuntong", "--dir", "a", "--json", "status"]).unwrap();
+        let after = Cli::try_parse_from(["cuntong", "status", "--json", "--dir", "a"]).unwrap();
+        assert_eq!((before.dir, before.json), (after.dir, after.json));
+    }
+}

@@ -1,0 +1,44 @@
+//! `cuntong backup` and `cuntong restore`
+
+use std::path::PathBuf;
+
+use super::{Context, show::text};
+use crate::{
+    control_socket,
+    exit::{Exit, Failure},
+    request::Request,
+    run,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct BackupArgs {
+    /// File to write; must not exist
+    file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RestoreArgs {
+    /// File a backup wrote
+    file: PathBuf,
+}
+
+pub(super) async fn backup(context: &Context, args: BackupArgs) -> Result<Exit, Failure> {
+    // The node that answers has another working directory.
+    let file = std::path::absolute(&args.file)?.display().to_string();
+    context
+        .tell(Request::Backup { file }, |done| {
+            format!("已备份并核对:{}", text(done, "file"))
+        })
+        .await
+}
+
+pub(super) async fn restore(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
+    if control_socket::ask(&context.dir, &Request::Status).await.is_some() {
+        return Err(Failure::new(Exit::TryLater, "节点正在运行,请先停止再恢复"));
+    }
+    let value = run::restore(&context.dir, context.settings()?, &args.file).await?;
+    context.print(&value, |done| {
+        format!("已恢复到 {},从第 {} 纪元继续", text(done, "dir"), done["epoch"])
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,327 @@
+//! `cuntong case …`
+
+use std::collections::BTreeMap;
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::{
+    Context,
+    show::{list, table, text},
+};
+use crate::{
+    exit::{Exit, Failure},
+    request::{ActArgs, CaseLog, Request},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+/// Whose hand it is: the owner of the directory may act as any person of the site.
+#[derive(Debug, clap::Args)]
+struct As {
+    /// Login of the person who acts
+    #[arg(long = "as", value_name = "LOGIN")]
+    login: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// 登记收件: log a case
+    Log(Log),
+    /// List cases, newest first
+    List {
+        /// received, accepted, decided_yes …
+        #[arg(long)]
+        state: Option<String>,
+        /// Name, initials, tail of an ID, number
+        #[arg(long)]
+        query: Option<String>,
+        #[arg(long, default_value_t = 100)]
+        limit: u64,
+    },
+    /// One case, whole
+    Show { id: String },
+    /// 收件: take the papers of a draft
+    Receive {
+        id: String,
+        #[command(flatten)]
+        who: As,
+    },
+    /// 受理
+    Accept {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        #[arg(long, default_value = "")]
+        note: String,
+        /// 容缺: index of a material promised for later
+        #[arg(long = "gap")]
+        gaps: Vec<u32>,
+        #[arg(long, default_value_t = 0)]
+        gap_days: u16,
+    },
+    /// 一次性补正告知
+    Correct {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        /// What is missing and how to mend it: `TEXT`, or `INDEX:TEXT` for a listed material
+        #[arg(long, required = true)]
+        missing: Vec<String>,
+        /// Calendar days the applicant has
+        #[arg(long, default_value_t = 10)]
+        days: u16,
+    },
+    /// 补正收件
+    Supplement {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        #[arg(long = "material")]
+        materials: Vec<u32>,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// 不予受理
+    Refuse {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        #[arg(long)]
+        reason: String,
+        #[arg(long, default_value = "")]
+        basis: String,
+        /// The body that is competent
+        #[arg(long, default_value = "")]
+        competent: String,
+    },
+    /// 审查
+    Review {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// 准予 or 不予
+    Decide {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        /// 不予
+        #[arg(long)]
+        deny: bool,
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// 救济途径, needed with --deny
+        #[arg(long, default_value = "")]
+        remedies: String,
+    },
+    /// 办结
+    Close {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        #[arg(long, default_value = "")]
+        result: String,
+        #[arg(long, default_value = "")]
+        number: String,
+    },
+    /// 送达
+    Deliver {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        /// collected, mailed, brought, electronic
+        #[arg(long, default_value = "collected")]
+        way: String,
+        /// Who signed, when not the applicant
+        #[arg(long)]
+        receiver: Option<String>,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// 撤回
+    Withdraw {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        #[arg(long)]
+        reason: String,
+    },
+    /// 终止
+    Terminate {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Log {
+    #[command(flatten)]
+    who: As,
+    /// Code of the item
+    #[arg(long)]
+    item: String,
+    #[arg(long)]
+    name: String,
+    /// Citizen id
+    #[arg(long)]
+    id: String,
+    #[arg(long)]
+    phone: Option<String>,
+    /// address=…, note=…, material.0=copy …
+    #[arg(long = "field", value_name = "K=V")]
+    fields: Vec<String>,
+    /// The agent acts in the resident's place
+    #[arg(long)]
+    mandate: bool,
+    /// Keep as a draft; print nothing
+    #[arg(long)]
+    draft: bool,
+    /// Why to go on though an open case of the same person and item exists
+    #[arg(long)]
+    duplicate_reason: Option<String>,
+}
+
+pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
+    match args.what {
+        What::Log(log) => context.tell(Request::CaseLog(log.args()?), done).await,
+        What::List { state, query, limit } => {
+            context.tell(Request::CaseList { state, query, limit }, rows).await
+        }
+        What::Show { id } => context.tell(Request::CaseShow { case: id }, page).await,
+        other => {
+            let (case, login, act) = act(other)?;
+            context.tell(Request::CaseAct { case, login, act }, done).await
+        }
+    }
+}
+
+impl Log {
+    fn args(self) -> Result<CaseLog, Failure> {
+        let mut fields = BTreeMap::new();
+        for field in self.fields {
+            let Some((key, value)) = field.split_once('=') else {
+                return Err(Failure::usage("--field 应写作 K=V"));
+            };
+            let _before = fields.insert(key.to_owned(), value.to_owned());
+        }
+        Ok(CaseLog {
+            login: self.who.login,
+            item: self.item,
+            name: self.name,
+            id: self.id,
+            phone: self.phone,
+            fields,
+            mandate: self.mandate,
+            draft: self.draft,
+            duplicate_reason: self.duplicate_reason,
+        })
+    }
+}
+
+/// Case, person and act of one of the acting commands.
+fn act(what: What) -> Result<(String, String, ActArgs), Failure> {
+    Ok(match what {
+        What::Receive { id, who } => (id, who.login, ActArgs::Receive),
+        What::Accept { id, who, note, gaps, gap_days } => {
+            (id, who.login, ActArgs::Accept { note, gaps, gap_days })
+        }
+        What::Correct { id, who, missing, days } => {
+            let missing = missing.iter().map(|line| missing_line(line)).collect();
+            (id, who.login, ActArgs::Correct { missing, days })
+        }
+        What::Supplement { id, who, materials, note } => {
+            (id, who.login, ActArgs::Supplement { materials, note })
+        }
+        What::Refuse { id, who, reason, basis, competent } => {
+            (id, who.login, ActArgs::Refuse { reason, basis, competent })
+        }
+        What::Review { id, who, note } => (id, who.login, ActArgs::Review { note }),
+        What::Decide { id, who, deny, reason, remedies } => {
+            (id, who.login, ActArgs::Decide { granted: !deny, reason, remedies })
+        }
+        What::Close { id, who, result, number } => {
+            (id, who.login, ActArgs::Close { result, result_number: number })
+        }
+        What::Deliver { id, who, way, receiver, note } => {
+            (id, who.login, ActArgs::Deliver { way, receiver, note })
+        }
+        What::Withdraw { id, who, reason } => (id, who.login, ActArgs::Withdraw { reason }),
+        What::Terminate { id, who, reason } => (id, who.login, ActArgs::Terminate { reason }),
+        What::Log(_) | What::List { .. } | What::Show { .. } => {
+            return Err(Failure::usage("not an act"));
+        }
+    })
+}
+
+/// `2:缺盖章` is about material 2; anything else is about something not listed.
+fn missing_line(line: &str) -> (Option<u32>, String) {
+    match line.split_once(':') {
+        Some((index, how)) if index.parse::<u32>().is_ok() => {
+            (index.parse().ok(), how.to_owned())
+        }
+        _ => (None, line.to_owned()),
+    }
+}
+
+fn done(value: &Value) -> String {
+    let number = text(value, "number");
+    format!(
+        "{} {} {} {}",
+        text(value, "case"),
+        if number.is_empty() { "(草稿)" } else { number },
+        text(value, "state_zh"),
+        text(value, "custody_zh"),
+    )
+}
+
+fn rows(value: &Value) -> String {
+    let rows: Vec<_> = list(value, "cases")
+        .iter()
+        .map(|row| {
+            ["case", "number", "name", "item_name", "state_zh", "custody_zh"]
+                .iter()
+                .map(|key| text(row, key).to_owned())
+                .collect()
+        })
+        .collect();
+    let table = table(&["办件", "编号", "申请人", "事项", "状态", "存证"], &rows);
+    format!("{table}\n共 {} 件", value["total"])
+}
+
+fn page(value: &Value) -> String {
+    let mut out = done(value);
+    for (name, field) in value["fields"].as_object().into_iter().flatten() {
+        out.push_str(&format!("\n  {name}: {}", field.as_str().unwrap_or("(待确认)")));
+    }
+    for event in list(value, "timeline") {
+        out.push_str(&format!(
+            "\n  {} {} {}{}",
+            text(event, "at"),
+            text(event, "person_name"),
+            text(event, "act"),
+            if event["void"].is_null() { "" } else { "(无效)" },
+        ));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_material_is_named_by_its_index_and_other_things_by_words() {
+        assert_eq!(missing_line("2:缺盖章"), (Some(2), "缺盖章".to_owned()));
+        assert_eq!(missing_line("地址:不全"), (None, "地址:不全".to_owned()));
+    }
+}

@@ -1,0 +1,7 @@
+//! The desks of a small county: a hub, a township, two villages, each over a store in memory.
+
+mod cases;
+mod fixture;
+mod notices;
+mod people;
+mod search;

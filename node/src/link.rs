@@ -1,0 +1,362 @@
+//! Links to other nodes: QUIC connections that carry [`cuntong_protocol::sync`] sessions.
+//!
+//! `tls` and `limits` say who gets a connection and how much of it; `listen` answers calls,
+//! `dial` makes them, `drive` runs a session on a connection, `reason` classes what goes wrong.
+//! The roster decides, at the start of each session and again at each message.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::AtomicUsize,
+    },
+};
+
+use cuntong_protocol::{
+    control::signed::Trust,
+    id::{NodeId, SiteId, Writer},
+    role::Level,
+    sync::Settled,
+    time::{ClockState, Millis},
+};
+use cuntong_provisioning::{enrol::Renewer, keys::NodeKeys};
+use quinn::Endpoint;
+use rustls::sign::CertifiedKey;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    clock::Clock,
+    config,
+    exit::{Exit, Failure},
+    news::News,
+    stop::Stop,
+    store::{Store, StoreError},
+    tickets::Tickets,
+};
+
+mod backoff;
+mod dial;
+mod drive;
+mod enrolment;
+mod limits;
+mod listen;
+mod live;
+mod reason;
+mod renewal;
+pub mod tls;
+
+#[cfg(test)]
+mod tests;
+
+use dial::Order;
+pub use enrolment::{Asked, ask as ask_to_join};
+use live::Live;
+pub use reason::{Failed, Reason};
+
+/// Orders that wait for the caller; more are the same order.
+const ORDERS_MAX: usize = 32;
+
+/// Keeps a renewed certificate (DER) and makes of it what is shown to others.
+pub type KeepCertificate = Box<dyn Fn(&[u8]) -> Result<Arc<CertifiedKey>, Failure> + Send + Sync>;
+
+/// What a node's links need.
+pub struct Parts {
+    pub store: Store,
+    pub clock: Clock,
+    pub config: config::Link,
+    pub news: News,
+    /// Drawn at start: two machines with one key differ in it.
+    pub boot: [u8; 8],
+    pub keys: NodeKeys,
+    /// Certificate and key shown to others.
+    pub own: Arc<CertifiedKey>,
+    /// When that certificate was issued.
+    pub issued: Option<Millis>,
+    pub keep_certificate: KeepCertificate,
+    /// The hub's means of renewing others' certificates.
+    pub renewer: Option<Renewer>,
+    pub tickets: Tickets,
+    /// Shows the demo's switch.
+    pub demo: bool,
+    pub stop: Stop,
+}
+
+/// All links of a node. Clones are the same links.
+#[derive(Clone)]
+pub struct Links(Arc<Shared>);
+
+struct Shared {
+    parts: Parts,
+    level: Level,
+    endpoint: Endpoint,
+    own: RwLock<(Arc<CertifiedKey>, Option<Millis>)>,
+    trust: RwLock<Arc<Trust>>,
+    live: Mutex<Live>,
+    handshakes: AtomicUsize,
+    upstream: Mutex<Vec<Upstream>>,
+    /// False: unplugged by hand.
+    plugged: watch::Sender<bool>,
+    orders: mpsc::Sender<Order>,
+}
+
+/// An upstream as configured, and how it is.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// `host:port`
+    pub address: String,
+    pub state: UpstreamState,
+    /// Who answered there last.
+    pub node: Option<NodeId>,
+    pub failed: Option<Failed>,
+    pub next_try: Option<Millis>,
+    pub last_session: Option<Millis>,
+}
+
+/// Where a call to an upstream stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamState {
+    Connected,
+    Connecting,
+    Waiting,
+    /// Unplugged.
+    Off,
+}
+
+impl UpstreamState {
+    /// The word for rows and JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Connecting => "connecting",
+            Self::Waiting => "waiting",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// One whole session with an upstream.
+#[derive(Debug, Clone)]
+pub struct Whole {
+    pub peer: NodeId,
+    pub settled: Settled,
+}
+
+/// A node connected from below.
+#[derive(Debug, Clone, Copy)]
+pub struct Downstream {
+    pub node: NodeId,
+    pub since: Millis,
+}
+
+impl Links {
+    /// Binds the endpoint and starts calling and answering. Everything ends at `parts.stop`.
+    /// Blocks for a moment on the store; to be called within a runtime.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, or the node does not belong to a county.
+    pub fn start(parts: Parts) -> Result<Self, Failure> {
+        let trust = parts.store.read(|db| db.shared_trust()).map_err(Failure::fault)?;
+        let site = parts.store.read(|db| db.site()).map_err(Failure::fault)?;
+        let level = trust
+            .places()
+            .site(site)
+            .map(|place| place.level)
+            .ok_or_else(|| Failure::configuration("本机的站点不在县的站点表中"))?;
+        let endpoint = listen::endpoint(&parts, level, &trust)?;
+        let (orders, taken) = mpsc::channel(ORDERS_MAX);
+        let shared = Arc::new(Shared {
+            level,
+            endpoint,
+            own: RwLock::new((parts.own.clone(), parts.issued)),
+            live: Mutex::new(Live::default()),
+            handshakes: AtomicUsize::new(0),
+            upstream: Mutex::new(upstreams(&parts.config.upstream, &trust, site)),
+            trust: RwLock::new(trust),
+            plugged: watch::Sender::new(true),
+            orders,
+            parts,
+        });
+        // Whoever makes entries durable, a person or a session: the others hear of it.
+        let news = shared.parts.news.clone();
+        shared.parts.store.listen(Box::new(move |heads| news.committed(heads.to_vec())));
+        if shared.parts.config.listen.is_some() {
+            drop(tokio::spawn(listen::run(shared.clone())));
+        }
+        if !shared.parts.config.upstream.is_empty() {
+            drop(tokio::spawn(dial::run(shared.clone(), taken)));
+        }
+        Ok(Self(shared))
+    }
+
+    /// The address calls are answered at.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.0.endpoint.local_addr()
+    }
+
+    /// How each upstream is, in the order they are tried.
+    pub fn upstream(&self) -> Vec<Upstream> {
+        lock(&self.0.upstream).clone()
+    }
+
+    /// Nodes connected from below.
+    pub fn downstream(&self) -> Vec<Downstream> {
+        lock(&self.0.live).list()
+    }
+
+    /// Ends every wait: each upstream is tried now.
+    pub fn wake(&self) {
+        // A full queue holds enough orders to try.
+        let _full = self.0.orders.try_send(Order::Wake);
+    }
+
+    /// Whether the links are plugged in.
+    pub fn plugged(&self) -> bool {
+        *self.0.plugged.borrow()
+    }
+
+    /// Plugs or unplugs every link, as a hand at the cable would.
+    pub fn set_plugged(&self, up: bool) {
+        tracing::info!(up, "links switched");
+        let _before = self.0.plugged.send_replace(up);
+        if !up {
+            lock(&self.0.live).close_all();
+        }
+    }
+
+    /// Whether the demo's switch is shown.
+    pub fn demo(&self) -> bool {
+        self.0.parts.demo
+    }
+
+    /// Has one whole session with the first upstream that can be reached.
+    ///
+    /// # Errors
+    /// [`Exit::NoUpstream`] when none could be, with the reasons.
+    pub async fn sync_now(&self) -> Result<Whole, Failure> {
+        if self.0.parts.config.upstream.is_empty() {
+            return Err(Failure::new(Exit::NoUpstream, "没有设置上级节点"));
+        }
+        let (answer, answered) = oneshot::channel();
+        let stopping = |_gone| Failure::new(Exit::TryLater, "节点正在停止");
+        self.0
+            .orders
+            .send(Order::Sync(answer))
+            .await
+            .map_err(|_gone| stopping(()))?;
+        answered
+            .await
+            .map_err(|_gone| stopping(()))?
+            .map_err(|failures| unreachable(&failures))
+    }
+
+    /// Waits until connections have said goodbye, after `parts.stop`.
+    pub async fn ended(&self) {
+        self.0.endpoint.close(reason::Close::Stop.code(), b"");
+        self.0.endpoint.wait_idle().await;
+    }
+}
+
+/// Why no upstream could be reached, one reason for each.
+fn unreachable(failures: &[Failed]) -> Failure {
+    let exit = match failures.last().map(|failed| failed.reason) {
+        Some(Reason::Busy | Reason::DiskFull) => Exit::TryLater,
+        Some(
+            Reason::NoRoute
+            | Reason::HubDown
+            | Reason::Clock
+            | Reason::Version
+            | Reason::Certificate
+            | Reason::Rejected,
+        )
+        | None => Exit::NoUpstream,
+    };
+    let words: Vec<_> = failures
+        .iter()
+        .map(|failed| crate::desk::links::reason_words(failed.reason.word()))
+        .collect();
+    Failure::new(exit, format!("连不上上级:{}", words.join(";")))
+}
+
+/// The upstreams of the settings. Who answers is known when somebody does; until then the node of
+/// the site that stands at that place above this one is named.
+fn upstreams(addresses: &[String], trust: &Trust, site: SiteId) -> Vec<Upstream> {
+    let mut above = trust.places().above(site);
+    // One address less than sites above: the nearest is left out, not the hub.
+    let left_out = above.len().saturating_sub(addresses.len());
+    drop(above.drain(..left_out));
+    addresses
+        .iter()
+        .enumerate()
+        .map(|(index, address)| Upstream {
+            address: address.clone(),
+            state: UpstreamState::Connecting,
+            node: above.get(index).and_then(|site| {
+                let nodes = &trust.roster().nodes;
+                nodes.iter().find(|n| n.site == *site).map(|n| n.node)
+            }),
+            failed: None,
+            next_try: None,
+            last_session: None,
+        })
+        .collect()
+}
+
+impl Shared {
+    /// What peers are judged by at this moment.
+    fn ground(&self) -> tls::Ground {
+        let trust = self.trust.read().unwrap_or_else(PoisonError::into_inner).clone();
+        tls::Ground { trust, now: self.parts.clock.now() }
+    }
+
+    /// The county's newest word, read again from the store.
+    async fn fresh_trust(&self) -> Arc<Trust> {
+        let store = self.parts.store.clone();
+        let read = tokio::task::spawn_blocking(move || store.read(|db| db.shared_trust())).await;
+        if let Ok(Ok(trust)) = read {
+            self.parts.clock.raise(trust.newest_signed_time());
+            *self.trust.write().unwrap_or_else(PoisonError::into_inner) = trust;
+        }
+        self.ground().trust
+    }
+
+    /// This node in its present epoch.
+    async fn writer(&self) -> Result<Writer, StoreError> {
+        let store = self.parts.store.clone();
+        tokio::task::spawn_blocking(move || store.read(|db| Ok(db.identity()?.writer)))
+            .await
+            .unwrap_or(Err(StoreError::Closed))
+    }
+
+    fn own(&self) -> Arc<CertifiedKey> {
+        self.own.read().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// When the certificate shown was issued.
+    fn own_issued(&self) -> Option<Millis> {
+        self.own.read().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// Shows another certificate from now on.
+    fn show(&self, own: Arc<CertifiedKey>) {
+        let now = self.parts.clock.now();
+        *self.own.write().unwrap_or_else(PoisonError::into_inner) = (own, Some(now));
+    }
+
+    fn clock_in_doubt(&self) -> bool {
+        self.parts.clock.state() == ClockState::Suspect
+    }
+
+    fn note(&self, index: usize, change: impl FnOnce(&mut Upstream)) {
+        if let Some(upstream) = lock(&self.upstream).get_mut(index) {
+            change(upstream);
+        }
+    }
+}
+
+/// A panic elsewhere leaves lists of links as good as they were.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,365 @@
+//! Calls upstream: the township first, then the hub; again after a wait with full jitter.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use cuntong_protocol::{role::Level, sync::Role};
+use cuntong_provisioning::judge::{Judgement, Side};
+use quinn::{ClientConfig, Connection};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Shared, UpstreamState, Whole,
+    backoff::Backoff,
+    drive, limits, listen,
+    reason::{self, Close, Failed, Reason},
+    renewal, tls,
+};
+use crate::clock;
+
+/// What is asked of the caller.
+pub(super) enum Order {
+    /// Try now.
+    Wake,
+    /// One whole session, from the first message, and what it did; or why none was had.
+    Sync(oneshot::Sender<Result<Whole, Vec<Failed>>>),
+}
+
+/// How long after a wake-up another one is thought to be the same.
+const AT_MOST_EVERY: Duration = Duration::from_millis(200);
+
+struct Caller {
+    shared: Arc<Shared>,
+    orders: mpsc::Receiver<Order>,
+    /// Who waits for a whole session.
+    waiters: Vec<oneshot::Sender<Result<Whole, Vec<Failed>>>>,
+    backoff: Backoff,
+}
+
+/// What ended a round of calls.
+enum Round {
+    /// A session was had and ended so.
+    Had(Failed),
+    /// Nobody could be reached.
+    None(Vec<Failed>),
+}
+
+/// What interrupts a session.
+enum Interrupt {
+    Ended(Failed),
+    Unplugged,
+    Again,
+    Stopped,
+}
+
+/// Calls until the node stops.
+pub(super) async fn run(shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
+    let link = &shared.parts.config;
+    let mut caller = Caller {
+        backoff: Backoff::new(link.retry_first, link.retry_max),
+        orders,
+        waiters: Vec::new(),
+        shared: shared.clone(),
+    };
+    let stop = shared.parts.stop.clone();
+    while !stop.is_stopped() {
+        if !*shared.plugged.borrow() {
+            caller.unplugged().await;
+            continue;
+        }
+        let wait = match caller.round().await {
+            Round::Had(ended) => caller.wait_after(&ended),
+            Round::None(failures) => {
+                let wait = failures.last().map_or(Duration::ZERO, |last| caller.wait_after(last));
+                caller.answer_all(&Err(failures));
+                wait
+            }
+        };
+        caller.rest(wait).await;
+    }
+}
+
+impl Caller {
+    /// Tries each upstream in order until one has a session to its end.
+    async fn round(&mut self) -> Round {
+        let mut failures = Vec::new();
+        for index in 0..self.shared.parts.config.upstream.len() {
+            self.shared.note(index, |up| {
+                up.state = UpstreamState::Connecting;
+                up.next_try = None;
+            });
+            let ended = match call(&self.shared, index, tls::ALPN).await {
+                Ok(line) => self.session(index, line).await,
+                Err(failed) => Err(failed),
+            };
+            match ended {
+                Ok(ended) => return Round::Had(ended),
+                Err(mut failed) => {
+                    if failed.renew {
+                        failed = self.renew(failed).await;
+                    }
+                    self.failed(index, &failed);
+                    failures.push(failed);
+                }
+            }
+            if !*self.shared.plugged.borrow() || self.shared.parts.stop.is_stopped() {
+                break;
+            }
+        }
+        Round::None(failures)
+    }
+
+    /// Runs one session. An error: it ended before both sides agreed, so the next upstream is
+    /// worth trying.
+    async fn session(&mut self, index: usize, line: drive::Line) -> Result<Failed, Failed> {
+        let shared = self.shared.clone();
+        let (peer, connection) = (line.known.node, line.connection.clone());
+        shared.note(index, |up| {
+            up.state = UpstreamState::Connected;
+            up.node = Some(peer);
+            up.failed = None;
+        });
+        renewal::when_due(&shared, index);
+        let (report, mut settled) = mpsc::unbounded_channel();
+        let running = drive::run(&shared, line, report);
+        tokio::pin!(running);
+        let mut had = false;
+        let mut plugged = shared.plugged.subscribe();
+        let home = tokio::time::sleep(way_home(index, shared.parts.config.retry_max));
+        tokio::pin!(home);
+        let interrupt = loop {
+            tokio::select! {
+                ended = &mut running => break Interrupt::Ended(ended),
+                Some(done) = settled.recv() => {
+                    had = true;
+                    self.whole(index, Whole { peer, settled: done });
+                }
+                Some(order) = self.orders.recv() => match order {
+                    Order::Sync(waiter) => {
+                        self.waiters.push(waiter);
+                        break Interrupt::Again;
+                    }
+                    // Connected already.
+                    Order::Wake => {}
+                },
+                () = &mut home => break Interrupt::Again,
+                Ok(()) = plugged.changed() => if !*plugged.borrow() {
+                    break Interrupt::Unplugged;
+                },
+                () = shared.parts.stop.stopped() => break Interrupt::Stopped,
+            }
+        };
+        let ended = match interrupt {
+            Interrupt::Ended(ended) => ended,
+            Interrupt::Again | Interrupt::Unplugged => {
+                connection.close(Close::Stop.code(), b"");
+                let _ended = running.await;
+                let mut again = Failed::new(Reason::HubDown, "begun anew");
+                again.wait_ms = Some(0);
+                had = true;
+                again
+            }
+            // The session hears the stop itself and says goodbye.
+            Interrupt::Stopped => running.await,
+        };
+        // What settled in the last moment counts.
+        while let Ok(done) = settled.try_recv() {
+            had = true;
+            self.whole(index, Whole { peer, settled: done });
+        }
+        if had {
+            self.backoff.reset();
+            self.failed(index, &ended);
+            Ok(ended)
+        } else {
+            Err(ended)
+        }
+    }
+
+    /// Both sides agree.
+    fn whole(&mut self, index: usize, whole: Whole) {
+        let now = self.shared.parts.clock.now();
+        self.backoff.reset();
+        self.shared.note(index, |up| up.last_session = Some(now));
+        self.answer_all(&Ok(whole));
+    }
+
+    fn answer_all(&mut self, result: &Result<Whole, Vec<Failed>>) {
+        for waiter in self.waiters.drain(..) {
+            let _gave_up = waiter.send(result.clone());
+        }
+    }
+
+    fn failed(&self, index: usize, failed: &Failed) {
+        tracing::info!(
+            upstream = index,
+            reason = failed.reason.word(),
+            detail = %failed.detail,
+            "not connected"
+        );
+        self.shared.note(index, |up| {
+            up.state = UpstreamState::Waiting;
+            up.failed = (failed.wait_ms != Some(0)).then(|| failed.clone());
+        });
+    }
+
+    /// Gets a new certificate from whichever upstream gives one.
+    async fn renew(&self, failed: Failed) -> Failed {
+        for index in 0..self.shared.parts.config.upstream.len() {
+            match renewal::ask(&self.shared, index).await {
+                Ok(()) => return Failed { wait_ms: Some(0), renew: false, ..failed },
+                Err(error) => tracing::warn!(upstream = index, %error, "certificate not renewed"),
+            }
+        }
+        failed
+    }
+
+    fn wait_after(&mut self, ended: &Failed) -> Duration {
+        match ended.wait_ms {
+            Some(0) => Duration::ZERO,
+            // A busy peer names a slot; the jitter keeps a village's neighbours out of it.
+            Some(ms) => {
+                let asked = Duration::from_millis(u64::from(ms));
+                asked.min(self.shared.parts.config.retry_max) + clock::jitter(asked / 4)
+            }
+            None => self.backoff.failed(clock::jitter),
+        }
+    }
+
+    /// Waits, unless somebody orders otherwise.
+    async fn rest(&mut self, wait: Duration) {
+        let next = self.shared.parts.clock.now().after(wait.as_millis() as i64);
+        for index in 0..self.shared.parts.config.upstream.len() {
+            self.shared.note(index, |up| {
+                up.state = UpstreamState::Waiting;
+                up.next_try = Some(next);
+            });
+        }
+        let mut plugged = self.shared.plugged.subscribe();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            Some(order) = self.orders.recv() => {
+                self.take(order);
+                tokio::time::sleep(AT_MOST_EVERY.min(wait)).await;
+            }
+            _changed = plugged.changed() => {}
+            () = self.shared.parts.stop.stopped() => {}
+        }
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Wake => {}
+            Order::Sync(waiter) => self.waiters.push(waiter),
+        }
+    }
+
+    /// Waits until somebody plugs the links in again.
+    async fn unplugged(&mut self) {
+        for index in 0..self.shared.parts.config.upstream.len() {
+            self.shared.note(index, |up| {
+                up.state = UpstreamState::Off;
+                up.next_try = None;
+            });
+        }
+        let off = Failed::new(Reason::NoRoute, "unplugged");
+        self.answer_all(&Err(vec![off.clone()]));
+        let mut plugged = self.shared.plugged.subscribe();
+        tokio::select! {
+            _up = plugged.wait_for(|up| *up) => self.backoff.reset(),
+            Some(order) = self.orders.recv() => {
+                self.take(order);
+                self.answer_all(&Err(vec![off]));
+            }
+            () = self.shared.parts.stop.stopped() => {}
+        }
+    }
+}
+
+/// When a node that fell back to a further upstream looks whether the nearer one is there again.
+fn way_home(index: usize, retry_max: Duration) -> Duration {
+    if index == 0 {
+        // As good as never.
+        Duration::from_secs(365 * 24 * 3_600)
+    } else {
+        retry_max / 2 + clock::jitter(retry_max / 2)
+    }
+}
+
+/// Calls one upstream up to the point where a session can begin.
+pub(super) async fn call(
+    shared: &Arc<Shared>,
+    index: usize,
+    alpn: &[u8],
+) -> Result<drive::Line, Failed> {
+    let address = &shared.parts.config.upstream[index];
+    let connection = connect(shared, address, alpn).await?;
+    let ground = shared.ground();
+    let judged = listen::certificate(&connection)
+        .map(|certificate| ground.judge(&certificate, Side::Callee));
+    let known = match judged {
+        Some(Judgement::Full(known)) if known.level > Level::Village => known,
+        Some(Judgement::Full(_)) => return Err(hang_up(&connection, "a village point answered")),
+        Some(Judgement::RenewOnly(..)) => {
+            return Err(hang_up(&connection, "the upstream's certificate ran out"));
+        }
+        Some(Judgement::Refused(why)) => return Err(hang_up(&connection, why.word())),
+        None => return Err(hang_up(&connection, "no certificate")),
+    };
+    let doubt = shared.clock_in_doubt();
+    let opened = connection.open_bi().await;
+    let (send, receive) = opened.map_err(|error| reason::connection(&error, doubt))?;
+    Ok(drive::Line { connection, send, receive, known, role: Role::Caller })
+}
+
+fn hang_up(connection: &Connection, why: &str) -> Failed {
+    connection.close(Close::Unwanted.code(), b"");
+    Failed::new(Reason::Certificate, why)
+}
+
+async fn connect(shared: &Shared, address: &str, alpn: &[u8]) -> Result<Connection, Failed> {
+    let to = resolve(address).await?;
+    let ground = shared.ground();
+    let crypto = tls::calling(shared.own(), ground, alpn)
+        .map_err(|error| Failed::new(Reason::Certificate, error))?;
+    let mut client = ClientConfig::new(Arc::new(crypto));
+    let _same = client.transport_config(limits::transport(shared.level, &shared.parts.config));
+    shake(&shared.endpoint, client, to, shared.parts.config.handshake, shared.clock_in_doubt()).await
+}
+
+/// The handshake, within its time.
+pub(super) async fn shake(
+    endpoint: &quinn::Endpoint,
+    client: ClientConfig,
+    to: SocketAddr,
+    within: Duration,
+    doubt: bool,
+) -> Result<Connection, Failed> {
+    let connecting = endpoint
+        .connect_with(client, to, tls::NAME)
+        .map_err(|error| reason::connect(&error))?;
+    match tokio::time::timeout(within, connecting).await {
+        Ok(connected) => connected.map_err(|error| reason::connection(&error, doubt)),
+        Err(_late) => Err(Failed::new(Reason::HubDown, "no answer in time")),
+    }
+}
+
+/// The address of `host:port`, if there is a way to it at all: an unplugged cable is told from a
+/// hub that is down.
+pub(super) async fn resolve(address: &str) -> Result<SocketAddr, Failed> {
+    let no_route = |error: std::io::Error| Failed::new(Reason::NoRoute, error);
+    let to = tokio::net::lookup_host(address)
+        .await
+        .map_err(no_route)?
+        .next()
+        .ok_or_else(|| Failed::new(Reason::NoRoute, "the name has no address"))?;
+    let from: SocketAddr = if to.is_ipv4() {
+        ([0, 0, 0, 0], 0).into()
+    } else {
+        ([0_u16; 8], 0).into()
+    };
+    // Connecting a UDP socket sends nothing; it asks the routing table.
+    let probe = tokio::net::UdpSocket::bind(from).await.map_err(no_route)?;
+    probe.connect(to).await.map_err(no_route)?;
+    Ok(to)
+}
+

@@ -1,0 +1,443 @@
+//! Runs one session on one connection: frames in and out, effects through the store, news from
+//! the other sessions, and the roster asked at each message.
+
+use std::{sync::Arc, time::Duration};
+
+use cuntong_protocol::{
+    control::signed::Trust,
+    id::NodeId,
+    limits::MESSAGE_BYTES_MAX,
+    policy,
+    sync::{Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled, host::perform},
+    wire::{
+        Message, codec,
+        frame::{self, Deflater, Inflater},
+    },
+};
+use cuntong_provisioning::judge::{Known, still_listed};
+use quinn::{Connection, RecvStream, SendStream};
+use tokio::sync::{broadcast::error::RecvError, mpsc};
+
+use super::{
+    Shared, live,
+    reason::{self, Close, Failed, Reason},
+};
+use crate::{
+    news::{Teller, Told},
+    store::{StoreError, replica::Linked},
+};
+
+/// Messages read ahead of the session; QUIC's window holds back the rest.
+const READ_AHEAD: usize = 8;
+/// Bytes of a frame read at a time: memory grows with what came, not with what was announced.
+const READ_STEP: usize = 64 * 1024;
+/// How long the last words to a peer may take to leave.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// One stream of one connection, and who is at the other end.
+pub(super) struct Line {
+    pub(super) connection: Connection,
+    pub(super) send: SendStream,
+    pub(super) receive: RecvStream,
+    pub(super) known: Known,
+    pub(super) role: Role,
+}
+
+/// Runs a session to its end. `report` is told each time both sides agree.
+pub(super) async fn run(
+    shared: &Arc<Shared>,
+    line: Line,
+    report: mpsc::UnboundedSender<Settled>,
+) -> Failed {
+    let (out, outgoing) = mpsc::unbounded_channel();
+    let connection = line.connection.clone();
+    let mut driver = match Driver::new(shared, &line.known, line.role, out, report).await {
+        Ok(driver) => driver,
+        Err(failed) => {
+            connection.close(Close::Fault.code(), b"");
+            return failed;
+        }
+    };
+    let (incoming_sender, incoming) = mpsc::channel(READ_AHEAD);
+    let reader = tokio::spawn(read(line.receive, incoming_sender));
+    let writer = tokio::spawn(write(line.send, outgoing));
+    let ended = driver.go(&connection, incoming).await;
+    drop(driver);
+    reader.abort();
+    // What was said last (BUSY, UPGRADE, a refusal) should still arrive.
+    let _late = tokio::time::timeout(LAST_WORDS, writer).await;
+    connection.close(ended.close.code(), b"");
+    tracing::info!(
+        peer = %line.known.node,
+        close = ended.close.word(),
+        detail = %ended.failed.detail,
+        "session ended"
+    );
+    ended.failed
+}
+
+/// How a session ended: what the peer is told, and what this node makes of it.
+struct Ended {
+    close: Close,
+    failed: Failed,
+}
+
+impl Ended {
+    fn new(close: Close, reason: Reason, detail: impl std::fmt::Display) -> Self {
+        Self { close, failed: Failed::new(reason, detail) }
+    }
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    /// Away only while a blocking thread works on it.
+    session: Option<Session>,
+    own: NodeId,
+    peer: Peer,
+    role: Role,
+    spki: [u8; 32],
+    trust: Arc<Trust>,
+    teller: Teller,
+    out: mpsc::UnboundedSender<Message>,
+    report: mpsc::UnboundedSender<Settled>,
+}
+
+impl Driver {
+    async fn new(
+        shared: &Arc<Shared>,
+        known: &Known,
+        role: Role,
+        out: mpsc::UnboundedSender<Message>,
+        report: mpsc::UnboundedSender<Settled>,
+    ) -> Result<Self, Failed> {
+        let parts = &shared.parts;
+        let trust = shared.fresh_trust().await;
+        let writer = shared.writer().await.map_err(|e| failed(&e))?;
+        let places = trust.places();
+        let own = trust.roster().node(writer.node).ok_or_else(|| {
+            Failed::new(Reason::Rejected, "the roster does not list this node")
+        })?;
+        let peer = Peer {
+            node: known.node,
+            site: known.site,
+            level: known.level,
+            upstream: places.above(own.site).contains(&known.site),
+        };
+        let me = Me {
+            writer,
+            boot: parts.boot,
+            product: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let mine = policy::scopes_read_by(places, own.site);
+        let theirs = policy::scopes_read_by(places, peer.site);
+        Ok(Self {
+            session: Some(Session::new(role, me, peer.clone(), mine, &theirs)),
+            own: own.node,
+            peer,
+            role,
+            spki: known.spki,
+            teller: parts.news.teller(),
+            trust,
+            out,
+            report,
+            shared: shared.clone(),
+        })
+    }
+
+    async fn go(
+        &mut self,
+        connection: &Connection,
+        mut incoming: mpsc::Receiver<Result<Message, String>>,
+    ) -> Ended {
+        let shared = self.shared.clone();
+        let mut news = shared.parts.news.listen();
+        let stop = shared.parts.stop.clone();
+        let mut place = None;
+        let mut inputs = vec![Input::Connected];
+        loop {
+            if let Some(ended) = self.pump(std::mem::take(&mut inputs)).await {
+                return ended;
+            }
+            tokio::select! {
+                message = incoming.recv() => match message {
+                    Some(Ok(message)) => {
+                        if let Some(ended) = self.unwanted() {
+                            return ended;
+                        }
+                        if let (Role::Callee, None, Message::Hello(hello)) =
+                            (self.role, &place, &message)
+                        {
+                            place = live::claim(&shared, self.peer.node, hello.boot, connection)
+                                .await;
+                            if place.is_none() {
+                                return Ended::new(Close::Clone, Reason::Rejected, "clone");
+                            }
+                        }
+                        inputs.push(Input::Message(message));
+                    }
+                    Some(Err(garbage)) => {
+                        return Ended::new(Close::Violation, Reason::Version, garbage);
+                    }
+                    None => return self.hung_up(connection).await,
+                },
+                told = news.recv() => match told {
+                    Ok(told) => match self.hear(told).await {
+                        Ok(heard) => inputs = heard,
+                        Err(ended) => return ended,
+                    },
+                    Err(RecvError::Lagged(_) | RecvError::Closed) => {
+                        return Ended::new(Close::Stop, Reason::Busy, "fell behind the news");
+                    }
+                },
+                () = self.due() => inputs.push(Input::Tick),
+                () = stop.stopped() => inputs.push(Input::Stop),
+            }
+        }
+    }
+
+    /// Waits for the session's deadline; for ever when it has none.
+    async fn due(&self) {
+        let deadline = self.session.as_ref().and_then(Session::deadline);
+        match deadline {
+            Some((at, _what)) => {
+                let wait = at.since(self.shared.parts.clock.now()).max(0).unsigned_abs();
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives inputs and does effects until the session wants nothing more, on a blocking thread.
+    async fn pump(&mut self, inputs: Vec<Input>) -> Option<Ended> {
+        let Some(mut session) = self.session.take() else {
+            return Some(Ended::new(Close::Fault, Reason::HubDown, "a session was lost"));
+        };
+        let shared = self.shared.clone();
+        let (of_thread, peer, out) = (shared.clone(), self.peer.clone(), self.out.clone());
+        let teller = self.teller;
+        let worked = tokio::task::spawn_blocking(move || {
+            let mut work = Work::default();
+            for input in inputs {
+                // A violation is told by the session itself: the next effect closes it.
+                let _violation = session.handle(input, of_thread.parts.clock.now());
+            }
+            work.go_on(&mut session, &of_thread, &peer, &out, teller);
+            (session, work)
+        });
+        let (session, work) = match worked.await {
+            Ok(worked) => worked,
+            Err(error) => return Some(Ended::new(Close::Fault, Reason::HubDown, error)),
+        };
+        self.session = Some(session);
+        for settled in work.settled {
+            let _not_interested = self.report.send(settled);
+        }
+        if work.controls_changed {
+            self.trust = shared.fresh_trust().await;
+        }
+        match (work.fault, work.closing) {
+            (Some(failed), _) => Some(Ended { close: Close::Fault, failed }),
+            (None, Some(closing)) => Some(end_of(&closing)),
+            (None, None) if work.controls_changed => self.unwanted(),
+            (None, None) => None,
+        }
+    }
+
+    /// News of another session or of this desk.
+    async fn hear(&mut self, told: Told) -> Result<Vec<Input>, Ended> {
+        if told.from == self.teller {
+            return Ok(Vec::new());
+        }
+        let mut inputs = told.inputs.to_vec();
+        if inputs.contains(&Input::ControlsChanged) {
+            self.trust = self.shared.fresh_trust().await;
+            if let Some(ended) = self.unwanted() {
+                return Err(ended);
+            }
+            inputs.extend(self.scopes());
+        }
+        Ok(inputs)
+    }
+
+    /// What the two nodes may read by the newest roster and places.
+    fn scopes(&self) -> Option<Input> {
+        let places = self.trust.places();
+        let own = self.trust.roster().node(self.own)?;
+        Some(Input::Scopes {
+            mine: policy::scopes_read_by(places, own.site),
+            peer: policy::scopes_read_by(places, self.peer.site),
+        })
+    }
+
+    /// The end, when the roster does not list the peer any more.
+    fn unwanted(&self) -> Option<Ended> {
+        let refused = still_listed(&self.spki, &self.trust).err()?;
+        tracing::warn!(peer = %self.peer.node, why = refused.word(), "dropped by the roster");
+        Some(Ended::new(Close::Unwanted, Reason::Rejected, refused.word()))
+    }
+
+    /// The peer's half of the stream ended: why the connection did, if it did.
+    async fn hung_up(&self, connection: &Connection) -> Ended {
+        let closed = tokio::time::timeout(LAST_WORDS, connection.closed()).await;
+        let doubt = self.shared.clock_in_doubt();
+        match closed {
+            Ok(error) => Ended { close: Close::Stop, failed: reason::connection(&error, doubt) },
+            Err(_open) => Ended::new(Close::Stop, Reason::HubDown, "the peer ended the session"),
+        }
+    }
+}
+
+/// What a blocking thread did for a session.
+#[derive(Default)]
+struct Work {
+    settled: Vec<Settled>,
+    controls_changed: bool,
+    closing: Option<Closing>,
+    fault: Option<Failed>,
+}
+
+impl Work {
+    fn go_on(
+        &mut self,
+        session: &mut Session,
+        shared: &Shared,
+        peer: &Peer,
+        out: &mpsc::UnboundedSender<Message>,
+        teller: Teller,
+    ) {
+        let clock = &shared.parts.clock;
+        while let Some(effect) = session.poll() {
+            match effect {
+                Effect::Send(message) => {
+                    // The writer is gone when the connection is: the reader will say so.
+                    let _hung_up = out.send(message);
+                }
+                Effect::Close(closing) => {
+                    self.closing = Some(closing);
+                    return;
+                }
+                effect => {
+                    self.note(&effect, shared, peer);
+                    let (of_peer, now) = (peer.clone(), clock.now());
+                    let done = shared
+                        .parts
+                        .store
+                        .write(move |db| perform(effect, &of_peer, &mut Linked { db, now }));
+                    match done {
+                        Ok(done) => {
+                            self.tell(done.news, shared, teller);
+                            for answer in done.answers {
+                                let _violation = session.handle(answer, clock.now());
+                            }
+                        }
+                        Err(error) => {
+                            self.fault = Some(failed(&error));
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, mut news: Vec<Input>, shared: &Shared, teller: Teller) {
+        self.controls_changed |= news.contains(&Input::ControlsChanged);
+        // What became durable is told by the store itself, whoever wrote it.
+        news.retain(|input| !matches!(input, Input::Committed(_)));
+        shared.parts.news.tell(teller, news);
+    }
+
+    fn note(&mut self, effect: &Effect, shared: &Shared, peer: &Peer) {
+        if let Effect::Settled(settled) = effect {
+            self.settled.push(settled.clone());
+        }
+        if let Effect::Met(Met { time, .. }) = effect
+            && peer.upstream
+        {
+            shared.parts.clock.heard(*time);
+        }
+    }
+}
+
+/// The class of a failing store.
+fn failed(error: &StoreError) -> Failed {
+    let reason = if matches!(error, StoreError::DiskFull) { Reason::DiskFull } else { Reason::HubDown };
+    Failed::new(reason, error)
+}
+
+fn end_of(closing: &Closing) -> Ended {
+    let (close, reason) = match closing {
+        Closing::Stopped => (Close::Stop, Reason::HubDown),
+        Closing::Silent(_) => (Close::Silent, Reason::HubDown),
+        Closing::Busy(_) => (Close::Stop, Reason::Busy),
+        Closing::ToldBusy(_) => (Close::Busy, Reason::Busy),
+        Closing::Version(_) => (Close::Version, Reason::Version),
+        Closing::Violation(_) => (Close::Violation, Reason::Rejected),
+    };
+    let mut ended = Ended::new(close, reason, closing);
+    if let Closing::Busy(ms) = closing {
+        ended.failed.wait_ms = Some(*ms);
+    }
+    ended
+}
+
+/// Reads frames until the stream ends; what is not a message ends it too.
+async fn read(mut stream: RecvStream, messages: mpsc::Sender<Result<Message, String>>) {
+    let mut inflater = Inflater::default();
+    loop {
+        let message = match next(&mut stream, &mut inflater).await {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => return,
+            Err(garbage) => Err(garbage),
+        };
+        let over = message.is_err();
+        if messages.send(message).await.is_err() || over {
+            return;
+        }
+    }
+}
+
+/// The next message; `None` when the stream or the connection ended.
+async fn next(stream: &mut RecvStream, inflater: &mut Inflater) -> Result<Option<Message>, String> {
+    let mut prefix = [0; 4];
+    if stream.read_exact(&mut prefix).await.is_err() {
+        return Ok(None);
+    }
+    let length = frame::length(prefix).map_err(|e| e.to_string())?;
+    let Some(frame) = exactly(stream, length.min(MESSAGE_BYTES_MAX)).await else {
+        return Ok(None);
+    };
+    let bytes = inflater.message(&frame).map_err(|e| e.to_string())?;
+    codec::decode(&bytes).map(Some).map_err(|e| e.to_string())
+}
+
+/// So many bytes, with memory for no more than has come.
+pub(super) async fn exactly(stream: &mut RecvStream, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(length.min(READ_STEP));
+    while bytes.len() < length {
+        let missing = length - bytes.len();
+        let chunk = stream.read_chunk(missing.min(READ_STEP), true).await.ok()??;
+        bytes.extend_from_slice(&chunk.bytes);
+    }
+    Some(bytes)
+}
+
+/// Writes messages until there are no more, then ends the stream.
+async fn write(mut stream: SendStream, mut messages: mpsc::UnboundedReceiver<Message>) {
+    let mut deflater = Deflater::default();
+    while let Some(message) = messages.recv().await {
+        let frame = match deflater.frame(&codec::encode(&message)) {
+            Ok(frame) => frame,
+            Err(error) => {
+                tracing::error!(%error, "a message of ours does not fit a frame");
+                return;
+            }
+        };
+        if stream.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+    if stream.finish().is_ok() {
+        let _stopped = stream.stopped().await;
+    }
+}

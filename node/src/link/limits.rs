@@ -1,0 +1,51 @@
+//! Every limit of a QUIC connection, said aloud: quinn's defaults are made for the open web.
+
+use std::{sync::Arc, time::Duration};
+
+use cuntong_protocol::role::Level;
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+
+use crate::config;
+
+const KIB: u32 = 1024;
+/// Connections whose handshake has not begun; more are answered with a retry.
+pub(super) const INCOMING_MAX: usize = 256;
+/// Handshakes under way from addresses that have not proved themselves before a proof is asked.
+pub(super) const UNPROVED_MAX: usize = 32;
+
+/// Limits of one connection. A hub serves many and gives each less.
+pub(super) fn transport(level: Level, link: &config::Link) -> Arc<TransportConfig> {
+    let (connection, stream) = match level {
+        Level::County => (2 * 1024 * KIB, 512 * KIB),
+        Level::Township | Level::Village => (4 * 1024 * KIB, 1024 * KIB),
+    };
+    let mut limits = TransportConfig::default();
+    limits
+        .receive_window(VarInt::from_u32(connection))
+        .stream_receive_window(VarInt::from_u32(stream))
+        .send_window(u64::from(connection))
+        // One stream carries the session; the one who calls opens it.
+        .max_concurrent_bidi_streams(VarInt::from_u32(2))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .max_idle_timeout(idle(link.idle))
+        .keep_alive_interval(Some(link.keep_alive))
+        .crypto_buffer_size(16 * KIB as usize)
+        .datagram_receive_buffer_size(None)
+        .datagram_send_buffer_size(0);
+    Arc::new(limits)
+}
+
+/// Limits of a listening endpoint.
+pub(super) fn listening(server: &mut quinn::ServerConfig) {
+    server
+        .max_incoming(INCOMING_MAX)
+        .incoming_buffer_size(u64::from(64 * KIB))
+        .incoming_buffer_size_total(u64::from(8 * 1024 * KIB))
+        // A phone's address changes in the middle of a session.
+        .migration(true);
+}
+
+fn idle(idle: Duration) -> Option<IdleTimeout> {
+    // Settings allow ten minutes at most, far below what a VarInt of milliseconds holds.
+    IdleTimeout::try_from(idle).ok()
+}

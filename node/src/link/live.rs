@@ -1,0 +1,125 @@
+//! Connections from below: one per node. The newest wins, unless the older machine lives: then
+//! there are two machines with one key, and the second is turned away.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use cuntong_protocol::{id::NodeId, time::Millis};
+use quinn::{Connection, VarInt};
+
+use super::{Downstream, Shared, lock, reason::Close};
+
+/// A machine that is there answers a probe within this, on any line we serve.
+const ALIVE_WITHIN: Duration = Duration::from_millis(2_500);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Who is connected.
+#[derive(Debug, Default)]
+pub(super) struct Live(BTreeMap<NodeId, Entry>);
+
+#[derive(Debug, Clone)]
+struct Entry {
+    connection: Connection,
+    boot: [u8; 8],
+    since: Millis,
+}
+
+impl Live {
+    pub(super) fn list(&self) -> Vec<Downstream> {
+        self.0
+            .iter()
+            .map(|(node, entry)| Downstream { node: *node, since: entry.since })
+            .collect()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn close_all(&mut self) {
+        for entry in self.0.values() {
+            entry.connection.close(Close::Stop.code(), b"");
+        }
+        self.0.clear();
+    }
+
+    /// Forgets a connection that ended, unless a newer one took its place.
+    fn remove(&mut self, node: NodeId, connection: &Connection) {
+        if self.is(node, connection) {
+            let _ended = self.0.remove(&node);
+        }
+    }
+
+    fn is(&self, node: NodeId, connection: &Connection) -> bool {
+        self.0
+            .get(&node)
+            .is_some_and(|entry| entry.connection.stable_id() == connection.stable_id())
+    }
+}
+
+/// The place of a connection in the list, given back when dropped.
+pub(super) struct Place<'a> {
+    shared: &'a Shared,
+    node: NodeId,
+    connection: Connection,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        lock(&self.shared.live).remove(self.node, &self.connection);
+    }
+}
+
+/// Takes the node's place for this connection. `None`: another machine of that name lives.
+pub(super) async fn claim<'a>(
+    shared: &'a Shared,
+    node: NodeId,
+    boot: [u8; 8],
+    connection: &Connection,
+) -> Option<Place<'a>> {
+    loop {
+        let holder = {
+            let mut live = lock(&shared.live);
+            match live.0.get(&node).cloned() {
+                Some(old) if old.boot != boot && old.connection.close_reason().is_none() => old,
+                gone_or_same => {
+                    if let Some(old) = gone_or_same {
+                        old.connection.close(Close::Superseded.code(), b"");
+                    }
+                    let entry = Entry {
+                        connection: connection.clone(),
+                        boot,
+                        since: shared.parts.clock.now(),
+                    };
+                    let _old = live.0.insert(node, entry);
+                    return Some(Place { shared, node, connection: connection.clone() });
+                }
+            }
+        };
+        if alive(&holder.connection).await {
+            tracing::warn!(%node, "two machines with one key: the second is turned away");
+            return None;
+        }
+        // Gone without a word, as after a power cut: its place is free.
+        holder.connection.close(Close::Superseded.code(), b"");
+    }
+}
+
+/// Whether the other end of a connection still answers. Raising the number of streams it may
+/// open (none is ever accepted) makes QUIC send something that must be acknowledged.
+async fn alive(connection: &Connection) -> bool {
+    let heard = || connection.stats().udp_rx.datagrams;
+    let before = heard();
+    let streams = 1 + connection.stats().frame_tx.max_streams_uni;
+    connection.set_max_concurrent_uni_streams(VarInt::from_u64(streams).unwrap_or(VarInt::MAX));
+    let deadline = tokio::time::Instant::now() + ALIVE_WITHIN;
+    while tokio::time::Instant::now() < deadline {
+        if connection.close_reason().is_some() {
+            return false;
+        }
+        if heard() > before {
+            return true;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    false
+}

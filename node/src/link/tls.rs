@@ -1,0 +1,347 @@
+//! TLS 1.3 with both sides proving a key; who the key belongs to is the roster's to say.
+//!
+//! The handshake lets in whom [`judge_peer`] does not refuse; what the peer may then do is judged
+//! again at the start of the session and at each message, because sessions outlive revocations.
+//! A stranger with a ticket speaks another protocol, `cuntong-enrol/1`: only there is a
+//! certificate nobody vouches for let in, and only the enrolment exchange is spoken.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use cuntong_protocol::{control::signed::Trust, time::Millis};
+use cuntong_provisioning::{
+    enrol::talk,
+    judge::{Judgement, Refused, Side, judge_peer},
+};
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::{
+    AlertDescription, CertificateError, DigitallySignedStruct, DistinguishedName, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls13_signature},
+    server::{
+        ClientHello, NoServerSessionStorage, ResolvesServerCert,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+    sign::CertifiedKey,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+/// What nodes of one county speak with each other.
+pub const ALPN: &[u8] = b"cuntong/1";
+/// What a node speaks to get a new certificate; the only thing an expired one may.
+pub const ALPN_RENEW: &[u8] = b"cuntong-renew/1";
+/// What a machine that is not a node yet speaks with the county.
+pub const ALPN_ENROL: &[u8] = talk::ALPN;
+/// Sent as the server's name. Identity is the certificate's key, so the name says nothing.
+pub(super) const NAME: &str = "cuntong.node.internal";
+
+/// A certificate larger than this is not one of ours.
+const STRANGER_BYTES_MAX: usize = 4 * 1024;
+
+/// Why a TLS configuration could not be made: the node's own key or certificate is unusable.
+#[derive(Debug, thiserror::Error)]
+#[error("this node's key or certificate cannot be used: {0}")]
+pub struct TlsError(String);
+
+impl TlsError {
+    fn from(error: impl fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// What this node shows of itself: certificates (its own first) and the key, PKCS#8.
+///
+/// # Errors
+/// When the key is not one, or does not belong to the certificate.
+pub(crate) fn present(
+    chain: Vec<Vec<u8>>,
+    pkcs8: &[u8],
+) -> Result<Arc<CertifiedKey>, TlsError> {
+    let key = PrivateKeyDer::Pkcs8(pkcs8.to_vec().into());
+    let key = ring::sign::any_eddsa_type(match &key {
+        PrivateKeyDer::Pkcs8(der) => der,
+        _ => return Err(TlsError("not PKCS#8".to_owned())),
+    })
+    .map_err(TlsError::from)?;
+    let chain = chain.into_iter().map(CertificateDer::from).collect();
+    let own = CertifiedKey::new(chain, key);
+    own.keys_match().map_err(TlsError::from)?;
+    Ok(Arc::new(own))
+}
+
+/// What a peer is judged by: the county's word, and the time.
+#[derive(Clone)]
+pub(super) struct Ground {
+    pub(super) trust: Arc<Trust>,
+    pub(super) now: Millis,
+}
+
+impl Ground {
+    /// Judges the certificate a peer presented.
+    pub(super) fn judge(&self, certificate: &[u8], side: Side) -> Judgement {
+        judge_peer(certificate, side, self.now, &self.trust)
+    }
+
+    fn admit(&self, certificate: &[u8], side: Side) -> Result<(), rustls::Error> {
+        match self.judge(certificate, side) {
+            Judgement::Full(_) | Judgement::RenewOnly(..) => Ok(()),
+            Judgement::Refused(refused) => Err(alert(refused)),
+        }
+    }
+}
+
+impl fmt::Debug for Ground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ground({:?})", self.now)
+    }
+}
+
+/// The TLS error that sends the peer a telling alert.
+fn alert(refused: Refused) -> rustls::Error {
+    match refused {
+        Refused::Unreadable => CertificateError::BadEncoding,
+        Refused::OtherCounty | Refused::NotIssued => CertificateError::UnknownIssuer,
+        Refused::WrongUse => CertificateError::InvalidPurpose,
+        Refused::NotListed | Refused::Suspended | Refused::Revoked | Refused::Replaced => {
+            CertificateError::Revoked
+        }
+    }
+    .into()
+}
+
+/// Whether a TLS alert from the peer says that it does not want this node (rather than that it
+/// does not understand its certificate).
+pub(super) fn unwanted(code: u8) -> bool {
+    matches!(
+        AlertDescription::from(code),
+        AlertDescription::CertificateRevoked | AlertDescription::AccessDenied
+    )
+}
+
+/// Whether a TLS alert is about a certificate at all.
+pub(super) fn about_certificate(code: u8) -> bool {
+    matches!(
+        AlertDescription::from(code),
+        AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateRequired
+            | AlertDescription::UnknownCA
+            | AlertDescription::DecodeError
+    )
+}
+
+/// One call to an upstream node. No session is resumed: a resumed one would skip the certificate.
+pub(super) fn calling(
+    own: Arc<CertifiedKey>,
+    ground: Ground,
+    alpn: &[u8],
+) -> Result<QuicClientConfig, TlsError> {
+    client(own, Arc::new(Callee(Some(ground))), alpn)
+}
+
+/// One call to the county by a machine that has only a ticket: whoever answers is let talk, and
+/// the exchange itself proves that it is the county of the ticket.
+pub(super) fn enrolling(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsError> {
+    client(own, Arc::new(Callee(None)), ALPN_ENROL)
+}
+
+fn client(
+    own: Arc<CertifiedKey>,
+    verifier: Arc<Callee>,
+    alpn: &[u8],
+) -> Result<QuicClientConfig, TlsError> {
+    let mut config = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(TlsError::from)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(Own(own)));
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config.resumption = rustls::client::Resumption::disabled();
+    config.enable_early_data = false;
+    QuicClientConfig::try_from(config).map_err(TlsError::from)
+}
+
+/// One connection from elsewhere. Each has a configuration of its own, because whether a stranger
+/// may come in depends on the protocol that very connection asks for.
+pub(super) fn called(
+    own: Arc<CertifiedKey>,
+    ground: Ground,
+) -> Result<QuicServerConfig, TlsError> {
+    let stranger = Arc::new(AtomicBool::new(false));
+    let verifier = Caller {
+        ground,
+        stranger: stranger.clone(),
+    };
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(TlsError::from)?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_cert_resolver(Arc::new(Door { own, stranger }));
+    config.alpn_protocols = vec![ALPN.to_vec(), ALPN_RENEW.to_vec(), ALPN_ENROL.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    QuicServerConfig::try_from(config).map_err(TlsError::from)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// Verifies the node that was called; without ground, it only proves that it holds its key.
+#[derive(Debug)]
+struct Callee(Option<Ground>);
+
+impl ServerCertVerifier for Callee {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match &self.0 {
+            Some(ground) => ground.admit(end_entity, Side::Callee)?,
+            None => sane(end_entity)?,
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(only_tls13())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        possession(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
+
+/// Verifies the node that calls.
+#[derive(Debug)]
+struct Caller {
+    ground: Ground,
+    /// The caller asked for nothing but the enrolment protocol.
+    stranger: Arc<AtomicBool>,
+}
+
+impl ClientCertVerifier for Caller {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        if self.stranger.load(Ordering::Relaxed) {
+            sane(end_entity)?;
+        } else {
+            self.ground.admit(end_entity, Side::Caller)?;
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(only_tls13())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        possession(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
+
+fn sane(certificate: &CertificateDer<'_>) -> Result<(), rustls::Error> {
+    if certificate.len() > STRANGER_BYTES_MAX {
+        return Err(CertificateError::BadEncoding.into());
+    }
+    Ok(())
+}
+
+/// The peer holds the key of the certificate it showed.
+fn possession(
+    message: &[u8],
+    cert: &CertificateDer<'_>,
+    dss: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    let supported = ring::default_provider().signature_verification_algorithms;
+    verify_tls13_signature(message, cert, dss, &supported)
+}
+
+fn only_tls13() -> rustls::Error {
+    rustls::Error::PeerIncompatible(rustls::PeerIncompatible::Tls13RequiredForQuic)
+}
+
+/// Shows this node's certificate, whatever it is asked for.
+#[derive(Debug)]
+struct Own(Arc<CertifiedKey>);
+
+impl rustls::client::ResolvesClientCert for Own {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        _sigschemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// Shows this node's certificate, and notes which protocol was asked for.
+#[derive(Debug)]
+struct Door {
+    own: Arc<CertifiedKey>,
+    stranger: Arc<AtomicBool>,
+}
+
+impl ResolvesServerCert for Door {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // Whoever offers both is no stranger: the certificate is then verified.
+        let only_enrol = hello
+            .alpn()
+            .is_some_and(|mut offered| offered.all(|protocol| protocol == ALPN_ENROL));
+        self.stranger.store(only_enrol, Ordering::Relaxed);
+        Some(self.own.clone())
+    }
+}

@@ -1,0 +1,31 @@
+//! Structured logs: one JSON object a line. Personal data cannot get here: the types that hold it
+//! do not print themselves, and file names, form fields and message bodies are never logged.
+
+use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Mutex};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::{config, exit::Failure};
+
+/// Starts logging. A second call changes nothing.
+///
+/// # Errors
+/// When the log file cannot be opened.
+pub fn start(dir: &Path, config: &config::Log) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&config.level).map_err(Failure::configuration)?;
+    let logger = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter);
+    // A second subscriber is refused: the first goes on.
+    let _started_before = if config.file {
+        let folder = dir.join("log");
+        fs::create_dir_all(&folder)?;
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(folder.join("node.jsonl"))?;
+        logger.with_writer(Mutex::new(file)).try_init()
+    } else {
+        logger.with_writer(io::stderr).try_init()
+    };
+    Ok(())
+}

@@ -1,0 +1,1 @@
+DELETE FROM case_row WHERE rid = ?1

@@ -1,0 +1,1 @@
+DELETE FROM case_search WHERE rowid = ?1

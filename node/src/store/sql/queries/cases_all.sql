@@ -1,0 +1,3 @@
+SELECT r.* FROM case_row AS r
+WHERE (:all OR r.site IN (SELECT value FROM json_each(:area)))
+ORDER BY r.rid DESC LIMIT :limit OFFSET :offset

@@ -1,0 +1,1 @@
+SELECT site, state, n FROM case_tally ORDER BY site, state

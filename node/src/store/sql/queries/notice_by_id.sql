@@ -1,0 +1,1 @@
+SELECT * FROM notice_row WHERE doc = ?1

@@ -1,0 +1,1 @@
+DELETE FROM notice_row WHERE doc = ?1

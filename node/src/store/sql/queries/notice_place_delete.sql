@@ -1,0 +1,1 @@
+DELETE FROM notice_place WHERE doc = ?1

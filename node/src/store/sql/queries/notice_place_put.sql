@@ -1,0 +1,1 @@
+INSERT OR IGNORE INTO notice_place (site, doc) VALUES (?1, ?2)

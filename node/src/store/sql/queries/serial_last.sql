@@ -1,0 +1,1 @@
+SELECT epoch, last FROM serial WHERE prefix = ?1
