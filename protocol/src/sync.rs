@@ -27,7 +27,9 @@ use crate::{
     wire::{Fork, Message, ScopeProof, Version},
 };
 
+mod custody;
 mod flow;
+mod greeting;
 pub mod host;
 mod proof;
 mod session;

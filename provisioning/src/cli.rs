@@ -71,7 +71,7 @@ enum Command {
     Person(person::Args),
     #[command(about = "发放入网票")]
     Ticket(ticket::Args),
-    #[command(about = "答复入网申请")]
+    #[command(about = "批复入网申请")]
     Grant(grant::Args),
     #[command(subcommand, about = "名册")]
     Roster(roster::Args),

@@ -16,6 +16,8 @@ mod certificates;
 mod crash;
 mod desk;
 mod enrolment;
+mod hostile;
+mod machines;
 mod tickets;
 
 /// 2026-03-02 09:00 in China.

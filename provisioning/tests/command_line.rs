@@ -209,6 +209,7 @@ fn people_are_entered_with_a_password_from_a_script_or_one_shown_once() {
         ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();

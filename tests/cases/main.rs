@@ -1,6 +1,7 @@
 //! One binary for all tests that need more than one crate. `tidy` fails when a file of this
 //! folder is not listed here.
 
+mod formats;
 mod histories;
 mod tidy;
 mod whole_way;

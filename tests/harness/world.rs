@@ -219,6 +219,10 @@ impl World {
     /// calls the same upstreams, but never while the first is connected.
     pub fn clone_disk(&mut self, at: usize) -> bool {
         let Some(db) = &self.machines[at].db else { return false };
+        if !self.lines.iter().any(|l| l.caller == at) {
+            // A second hub would wait for calls that nobody makes.
+            return false;
+        }
         let disk = copy(db.connection());
         let mut marker = copy_marker(&self.machines[at].marker);
         marker.machine = self.dice.bytes();

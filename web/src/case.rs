@@ -9,7 +9,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use cuntong_protocol::id::CaseId;
+use cuntong_protocol::{case::Field, id::CaseId};
 
 use crate::{
     App,
@@ -96,7 +96,7 @@ pub(crate) async fn perform<D: Desk>(
     let problems = match form.command(&found, &visit.form) {
         Ok(command) => match app.desk.perform(visit.who()?, command).await {
             Ok(_done) => return Ok(done(&format!("/cases/{}", found.row.id), form.word())),
-            Err(refusal) => vec![Problem::of(&refusal)],
+            Err(refusal) => form.problems(&refusal),
         },
         Err(problems) => problems,
     };
@@ -124,7 +124,7 @@ async fn build<D: Desk>(
     CaseView {
         problems,
         href: format!("/cases/{}", found.row.id),
-        phone: case.text(cuntong_protocol::fields::PHONE).to_owned(),
+        phone: value_shown(found, cuntong_protocol::fields::PHONE),
         proxy: case.flags.proxy,
         late_entry: case.flags.late_entry,
         with_gaps: case.flags.with_gaps,
@@ -182,6 +182,18 @@ pub(crate) fn material_lines(found: &CasePage) -> Vec<(String, String)> {
         .into_iter()
         .map(|line| (line.name, line.state))
         .collect()
+}
+
+/// A value as a page or paper shows it: all candidates while nobody has chosen, and that so it is.
+pub(crate) fn value_shown(found: &CasePage, field: &str) -> String {
+    match found.case.fields.get(field) {
+        None => String::new(),
+        Some(Field::Value(value)) => value.reveal().to_owned(),
+        Some(Field::Conflict(all)) => {
+            let values: Vec<&str> = all.iter().map(|c| c.value.reveal()).collect();
+            format!("{}（待确认）", values.join(" / "))
+        }
+    }
 }
 
 #[cfg(test)]

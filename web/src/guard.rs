@@ -277,3 +277,6 @@ fn origin(headers: &HeaderMap) -> Origin {
         (None, None) => Origin::Unsaid,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use cuntong_protocol::{command::Command, control::Item, text::Private};
+use cuntong_protocol::{command::Command, control::Item, time::Millis};
 use data_encoding::HEXLOWER;
 
 use crate::{
@@ -59,6 +59,11 @@ impl IntakePage {
             .iter()
             .find(|problem| problem.field == field)
             .map_or("", |problem| problem.words.as_str())
+    }
+
+    /// Everything that is missing or wrong.
+    fn check(&self, draft: bool, now: Millis) -> Vec<Problem> {
+        form::problems(&self.form, self.item.is_some(), &self.lines, draft, now)
     }
 
     fn focused(&self, field: &str) -> bool {
@@ -134,7 +139,7 @@ pub(crate) async fn submit<D: Desk>(
     keep(&app, &visit, &typed).await;
     let mut page = build(&app, &visit, typed, asked).await?;
     if asked.check {
-        page.problems = form::problems(&page.form, page.item.is_some(), &page.lines, false);
+        page.problems = page.check(false, app.desk.now());
         page.problems
             .retain(|problem| !page.form.get(&problem.field).is_empty());
     }
@@ -164,12 +169,7 @@ async fn log<D: Desk>(
 ) -> Result<Response, Failure> {
     let who = visit.who()?;
     let mut page = build(app, visit, typed, Asked::default()).await?;
-    page.problems = form::problems(
-        &page.form,
-        page.item.is_some(),
-        &page.lines,
-        step == "draft",
-    );
+    page.problems = page.check(step == "draft", app.desk.now());
     if step == "complete" && page.value("complete").is_empty() {
         page.problems
             .push(Problem::new("complete", "即办须写明结果"));
@@ -196,7 +196,7 @@ async fn log<D: Desk>(
                     .map_or_else(|| "/queue".to_owned(), |case| format!("/cases/{case}"));
                 return Ok(done(&to, word));
             }
-            Err(refusal) => page.problems.push(form::problem_of(&refusal)),
+            Err(refusal) => page.problems.extend(form::problems_of(&refusal)),
         }
     }
     keep(app, visit, &page.form).await;
@@ -230,11 +230,13 @@ async fn build<D: Desk>(
     } else {
         Vec::new()
     };
-    let id = id_number::canonical(typed.get("id"));
+    let now = app.desk.now();
+    let id = id_number::parse(typed.get("id"), now);
     let duplicates = match (&item, &id) {
         (Some(item), Ok(id)) => {
-            let id = Private::new(id.as_str());
-            app.desk.duplicates(who, item.code.clone(), id).await
+            app.desk
+                .duplicates(who, item.code.clone(), id.private())
+                .await
         }
         (_, _) => Vec::new(),
     };
@@ -253,7 +255,7 @@ async fn build<D: Desk>(
         problems: Vec::new(),
         once,
         restored: false,
-        id_says: id.map_or_else(|_| String::new(), |id| id_number::says(&id, app.desk.now())),
+        id_says: id.map_or_else(|_| String::new(), |id| id_number::says(&id, now)),
         residents: residents
             .iter()
             .take(SUGGESTIONS)
@@ -265,7 +267,7 @@ async fn build<D: Desk>(
             .as_ref()
             .map_or_else(Vec::new, |item| form::lines(item, &typed)),
         item: item.as_ref().map(crate::items::ItemView::of),
-        duplicates: RowView::all(&duplicates, app.desk.now()),
+        duplicates: RowView::all(&duplicates, now),
         form: typed,
         focus,
     })
@@ -292,7 +294,7 @@ async fn originals<D: Desk>(app: &App<D>, typed: &mut Fields) {
         None => None,
     };
     for line in item.map_or_else(Vec::new, |item| form::lines(&item, typed)) {
-        if typed.get(&line.name).is_empty() {
+        if !line.chosen {
             typed.set(&line.name, "original");
         }
     }

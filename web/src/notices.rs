@@ -9,6 +9,7 @@ use cuntong_protocol::{
     act::Publish,
     command::Command,
     id::{DocId, SiteId},
+    notice::CATEGORIES,
     time::Millis,
 };
 
@@ -20,18 +21,6 @@ use crate::{
     visit::{Fields, Visit},
     words::{self, Chip},
 };
-
-/// 事务类别 on the form.
-const CATEGORIES: [&str; 8] = [
-    "社会救助",
-    "补贴发放",
-    "村务财务",
-    "土地与宅基地",
-    "项目与招标",
-    "评优与推荐",
-    "办事结果",
-    "通知公告",
-];
 
 /// A notice in words; a withdrawn one has no content.
 pub(crate) struct NoticeView {
@@ -208,7 +197,7 @@ pub(crate) async fn publish<D: Desk>(
                         .map_or_else(|| "/notices".to_owned(), |id| format!("/notices/{id}"));
                     return Ok(done(&to, "published"));
                 }
-                Err(refusal) => vec![Problem::of(&refusal)],
+                Err(refusal) => Problem::of(&refusal),
             }
         }
         Err(problems) => problems,
@@ -259,7 +248,7 @@ pub(crate) async fn revise<D: Desk>(
             };
             match app.desk.perform(visit.who()?, command).await {
                 Ok(_done) => return Ok(done(&format!("/notices/{}", row.id), "revised")),
-                Err(refusal) => vec![Problem::of(&refusal)],
+                Err(refusal) => Problem::of(&refusal),
             }
         }
         Err(problems) => problems,
@@ -274,8 +263,8 @@ pub(crate) async fn withdraw<D: Desk>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let row = find(&app, &id).await?;
-    let problem = match visit.form.some("reason") {
-        None => Problem::new("withdraw-reason", "请写明撤回的理由"),
+    let problems = match visit.form.some("reason") {
+        None => vec![Problem::new("withdraw-reason", "请写明撤回的理由")],
         Some(reason) => {
             let command = Command::RetractNotice {
                 notice: row.id,
@@ -287,7 +276,7 @@ pub(crate) async fn withdraw<D: Desk>(
             }
         }
     };
-    render_failed(&page(&app, &visit, &row, "withdraw", vec![problem]).await?)
+    render_failed(&page(&app, &visit, &row, "withdraw", problems).await?)
 }
 
 async fn find<D: Desk>(app: &App<D>, id: &str) -> Result<NoticeRow, Failure> {

@@ -8,6 +8,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
 };
 use cuntong_protocol::{
+    fields,
     refusal::Refusal,
     role::{Level, Role},
 };
@@ -43,6 +44,7 @@ pub(crate) struct Shell {
     /// Whether this person logs cases: F2 and its button.
     pub(crate) logs_cases: bool,
     pub(crate) reads_cases: bool,
+    pub(crate) at_intake: bool,
 }
 
 /// The signed-in person, for the corner of the page.
@@ -93,6 +95,7 @@ impl Shell {
             back: back(visit),
             said: said(visit.query.get("done")),
             logs_cases: visit.who.as_ref().is_some_and(|w| routes::LOGS.admits(w)),
+            at_intake: visit.path.starts_with("/intake"),
             reads_cases: visit.who.as_ref().is_some_and(|w| routes::READS.admits(w)),
         }
     }
@@ -140,7 +143,6 @@ fn roles(who: &Who) -> String {
 fn nav(who: &Who, path: &str) -> Vec<NavItem> {
     let reads = routes::READS.admits(who);
     let mut all = vec![("/", "今日", true)];
-    all.push(("/intake", "收件登记", routes::LOGS.admits(who)));
     all.push(("/queue", "办件", reads));
     all.push(("/items", "事项", true));
     all.push(("/notices", "公示公开", true));
@@ -240,7 +242,7 @@ impl Failure {
             ),
             Self::TooLarge => ("内容太长", "请缩短后再提交。".to_owned()),
             Self::NotAForm => ("看不懂这次提交", "请从页面上的表单提交。".to_owned()),
-            Self::Refused(refusal) => ("没有办成", format!("{refusal}({})", refusal.code())),
+            Self::Refused(refusal) => ("没有办成", format!("{refusal} [{}]", refusal.code())),
             Self::Broken => (
                 "这一页没能显示",
                 "已保存的内容没有丢。请返回再试；仍不行，请联系管理员。".to_owned(),
@@ -251,9 +253,13 @@ impl Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NoSuchCase | Refusal::NoSuchNotice | Refusal::NoSuchItem(_) => Self::NotFound,
-            other => Self::Refused(other),
+        if matches!(
+            refusal,
+            Refusal::NoSuchCase | Refusal::NoSuchNotice | Refusal::NoSuchItem(_)
+        ) {
+            Self::NotFound
+        } else {
+            Self::Refused(refusal)
         }
     }
 }
@@ -341,19 +347,28 @@ impl Problem {
         }
     }
 
-    /// A refusal of the rules, at the input it names.
-    pub(crate) fn of(refusal: &Refusal) -> Self {
-        let field = match refusal {
-            Refusal::Field { field, .. } => field.clone(),
-            Refusal::Duplicate { .. } => "duplicate_reason".to_owned(),
-            Refusal::MandateMissing | Refusal::NoProxy => "proxy".to_owned(),
-            Refusal::TooLong { field, .. } => (*field).to_owned(),
-            other => {
-                let _code = other.code();
-                String::new()
-            }
+    /// A refusal of the rules, at the inputs it names by their words in the rules.
+    pub(crate) fn of(refusal: &Refusal) -> Vec<Self> {
+        let coded = |words: String| format!("{words} [{}]", refusal.code());
+        if let Refusal::Fields(all) = refusal {
+            return all
+                .iter()
+                .map(|(field, why)| {
+                    let words = format!("{}\u{ff1a}{why}", fields::label(field));
+                    Self::new(field.clone(), coded(words))
+                })
+                .collect();
+        }
+        let field = if let Refusal::Field { field, .. } = refusal {
+            field.as_str()
+        } else if matches!(refusal, Refusal::Duplicate { .. }) {
+            "duplicate_reason"
+        } else if matches!(refusal, Refusal::MandateMissing | Refusal::NoProxy) {
+            "proxy"
+        } else {
+            ""
         };
-        Self::new(field, format!("{refusal}({})", refusal.code()))
+        vec![Self::new(field, coded(refusal.to_string()))]
     }
 }
 

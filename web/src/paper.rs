@@ -17,7 +17,7 @@ use fast_qr::{
 
 use crate::{
     App,
-    case::{find, timeline},
+    case::{self, find, timeline},
     desk::{CasePage, Desk},
     page::{Failure, render},
     visit::{Display, Visit},
@@ -54,16 +54,16 @@ impl Sheet {
         title: &str,
     ) -> Self {
         let header = app.desk.header().await;
-        let arrival = found.arrivals.iter().find(|a| a.change == event.change);
-        let issuer = match (&header.site, arrival) {
-            (Some(here), Some(arrival)) if here.id == arrival.site => here.name.clone(),
-            (_, Some(arrival)) if arrival.site == found.row.site => found.row.site_name.clone(),
-            (_, _) => app
+        let here = header.site.as_ref().filter(|site| site.id == event.site);
+        let issuer = match here {
+            Some(site) => site.name.clone(),
+            None if event.site == found.row.site => found.row.site_name.clone(),
+            None => app
                 .desk
                 .places()
                 .await
                 .into_iter()
-                .find(|place| arrival.is_some_and(|a| a.site == place.id))
+                .find(|place| place.id == event.site)
                 .map_or_else(|| found.item.department.clone(), |place| place.name),
         };
         let number = found.row.number.clone().unwrap_or_default();
@@ -74,9 +74,9 @@ impl Sheet {
             version: crate::assets::version(),
             qr: qr(&number),
             number,
-            applicant: found.row.name.reveal().to_owned(),
+            applicant: case::value_shown(found, fields::NAME),
             id_masked: found.row.id_masked.clone(),
-            phone: found.case.text(fields::PHONE).to_owned(),
+            phone: case::value_shown(found, fields::PHONE),
             item: found.row.item_name.clone(),
             department: found.item.department.clone(),
             issuer,
@@ -148,19 +148,23 @@ pub(crate) async fn receipt<D: Desk>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let found = find(&app, &visit, &id).await?;
-    let (event, taken) = newest(&found, |body| match body {
-        ActBody::Receive(receive) => Some((receive.taken.as_ref().map(|t| t.at), String::new())),
-        ActBody::Complete(close) => Some((None, close.result.clone())),
-        _ => None,
+    let (event, taken) = newest(&found, |body| {
+        if let ActBody::Receive(receive) = body {
+            Some((receive.taken.as_ref().map(|t| t.at), String::new()))
+        } else if let ActBody::Complete(close) = body {
+            Some((None, close.result.clone()))
+        } else {
+            None
+        }
     })?;
     let (at, result) = taken;
-    let materials = crate::case::material_lines(&found);
+    let materials = case::material_lines(&found);
     let sheet = Sheet::new(&app, &visit, &found, event, "收件凭证").await;
     render(&Receipt {
         taken: words::date_time(at.unwrap_or(event.at)),
         proxy: found.case.flags.proxy,
         agent: sheet.officer.clone(),
-        contact: found.case.text(fields::CONTACT).to_owned(),
+        contact: case::value_shown(&found, fields::CONTACT),
         materials,
         on_the_spot: found.case.flags.on_the_spot,
         result,
@@ -184,9 +188,12 @@ pub(crate) async fn correction<D: Desk>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let found = find(&app, &visit, &id).await?;
-    let (event, correct): (&Event, &Correct) = newest(&found, |body| match body {
-        ActBody::Correct(correct) => Some(correct),
-        _ => None,
+    let (event, correct): (&Event, &Correct) = newest(&found, |body| {
+        if let ActBody::Correct(correct) = body {
+            Some(correct)
+        } else {
+            None
+        }
     })?;
     render(&Correction {
         missing: correct
@@ -226,9 +233,12 @@ pub(crate) async fn acceptance<D: Desk>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let found = find(&app, &visit, &id).await?;
-    let (event, accept): (&Event, &Accept) = newest(&found, |body| match body {
-        ActBody::Accept(accept) => Some(accept),
-        _ => None,
+    let (event, accept): (&Event, &Accept) = newest(&found, |body| {
+        if let ActBody::Accept(accept) = body {
+            Some(accept)
+        } else {
+            None
+        }
     })?;
     let title = if accept.gaps.is_empty() {
         "受理通知书"
@@ -276,10 +286,14 @@ pub(crate) async fn decision<D: Desk>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let found = find(&app, &visit, &id).await?;
-    let (event, outcome) = newest(&found, |body| match body {
-        ActBody::Decide(decide) => Some(Outcome::Decided(decide)),
-        ActBody::Refuse(refuse) => Some(Outcome::NotAccepted(refuse)),
-        _ => None,
+    let (event, outcome) = newest(&found, |body| {
+        if let ActBody::Decide(decide) = body {
+            Some(Outcome::Decided(decide))
+        } else if let ActBody::Refuse(refuse) = body {
+            Some(Outcome::NotAccepted(refuse))
+        } else {
+            None
+        }
     })?;
     let (title, view) = match outcome {
         Outcome::Decided(d) => (

@@ -4,6 +4,7 @@
 use axum::{
     Router,
     handler::Handler,
+    http::Method,
     middleware,
     routing::{MethodRouter, get, post},
 };
@@ -35,11 +36,7 @@ pub(crate) const PUBLISHES: Access = Access::Roles(&[Role::Publisher]);
 
 /// One URL.
 pub(crate) struct Route<D> {
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "read by the tests that walk the table")
-    )]
-    pub(crate) method: &'static str,
+    pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) access: Access,
     handler: MethodRouter<App<D>>,
@@ -51,7 +48,7 @@ where
     T: 'static,
 {
     Route {
-        method: "GET",
+        method: Method::GET,
         path: path.to_owned(),
         access,
         handler: get(handler),
@@ -64,7 +61,7 @@ where
     T: 'static,
 {
     Route {
-        method: "POST",
+        method: Method::POST,
         path: path.to_owned(),
         access,
         handler: post(handler),
@@ -123,6 +120,7 @@ pub(crate) fn router<D: Desk>(app: App<D>) -> Router {
     let mut router = Router::new();
     for route in table::<D>() {
         let gate = middleware::from_fn_with_state((app.clone(), route.access), guard::gate::<D>);
+        tracing::trace!(method = %route.method, path = route.path, "route");
         router = router.route(&route.path, route.handler.route_layer(gate));
     }
     let nowhere = get(|| async { Failure::NotFound }).layer(middleware::from_fn_with_state(

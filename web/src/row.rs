@@ -1,6 +1,6 @@
 //! A case in a list, ready to be shown.
 
-use cuntong_protocol::time::Millis;
+use cuntong_protocol::{case::Light, time::Millis};
 
 use crate::{
     desk::CaseRow,
@@ -50,7 +50,7 @@ impl RowView {
             state: Chip::new(words::state_tone(row.state), row.state.zh()),
             light: row
                 .light
-                .map(|l| (l.shape(), Chip::new(words::light_tone(l), l.zh()))),
+                .map(|l| (shape(l), Chip::new(words::light_tone(l), l.zh()))),
             due: row.due.as_ref().map(words::due).unwrap_or_default(),
             due_kind: row.due_kind,
             received: row
@@ -64,5 +64,13 @@ impl RowView {
 
     pub(crate) fn all(rows: &[CaseRow], now: Millis) -> Vec<Self> {
         rows.iter().map(|row| Self::of(row, now)).collect()
+    }
+}
+
+/// The light's shape; the pause sign of the rules is missing from older systems' fonts.
+fn shape(light: Light) -> &'static str {
+    match light {
+        Light::Paused => "\u{2016}",
+        Light::Green | Light::Yellow | Light::Red => light.shape(),
     }
 }

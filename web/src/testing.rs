@@ -3,6 +3,8 @@
 
 #[path = "testing/browser.rs"]
 mod browser;
+#[path = "testing/case.rs"]
+mod case;
 #[path = "testing/notices.rs"]
 mod notices;
 #[path = "testing/sample.rs"]
@@ -25,7 +27,11 @@ use cuntong_web::desk::{
 };
 
 pub(crate) use browser::Browser;
-pub(crate) use sample::CaseKind;
+#[allow(unused_imports, reason = "tests use them, the preview does not")]
+pub(crate) use browser::encode;
+pub(crate) use case::CaseKind;
+#[allow(unused_imports, reason = "tests use them, the preview does not")]
+pub(crate) use notices::id as notice_id;
 
 /// 2026-11-21 16:42 in China.
 pub(crate) const NOW: Millis = Millis(1_795_250_520_000);
@@ -54,7 +60,7 @@ impl FakeDesk {
     fn at(level: Level) -> Self {
         let items = sample::items();
         Self {
-            cases: sample::cases(&items, level),
+            cases: case::cases(&items, level),
             items,
             level,
             node: sample::NODES[match level {
@@ -115,7 +121,7 @@ impl FakeDesk {
 
     /// The first case of that kind.
     pub(crate) fn find(&self, kind: CaseKind) -> CaseId {
-        sample::id_of(kind)
+        case::id_of(kind)
     }
 
     /// Whether it was asked for that.
@@ -316,7 +322,7 @@ impl Desk for FakeDesk {
         }
         lock(&self.commands).push(command);
         Ok(Done {
-            case: Some(sample::id_of(CaseKind::Received)),
+            case: Some(case::id_of(CaseKind::Received)),
             notice: Some(notices::id(1)),
             number: None,
             acts: Vec::new(),

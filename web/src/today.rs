@@ -5,7 +5,7 @@ use axum::{extract::State, response::Response};
 
 use crate::{
     App,
-    desk::Desk,
+    desk::{Desk, Today},
     page::{Failure, Shell, render},
     row::RowView,
     visit::Visit,
@@ -45,65 +45,8 @@ pub(crate) async fn show<D: Desk>(
     let now = app.desk.now();
     let today = app.desk.today(visit.who()?).await;
     let custody = app.desk.header().await.custody;
-    let tile = |href, label, count, tone, shape, note| Tile {
-        href,
-        label,
-        count,
-        tone: if count == 0 { "neutral" } else { tone },
-        shape,
-        note,
-    };
     let tiles = if page.reads_cases {
-        vec![
-            tile(
-                "/queue?view=red",
-                "超期",
-                today.red,
-                "bad",
-                "●",
-                "已过法定或承诺期限",
-            ),
-            tile(
-                "/queue?view=yellow",
-                "临期",
-                today.yellow,
-                "warn",
-                "▲",
-                "期限将到",
-            ),
-            tile(
-                "/queue?view=mine",
-                "待我办",
-                today.to_do,
-                "info",
-                "■",
-                "轮到本岗位的一步",
-            ),
-            tile(
-                "/queue?view=correcting",
-                "待补正",
-                today.correcting,
-                "info",
-                "⏸",
-                "等申请人补材料",
-            ),
-            tile(
-                "/queue?view=to_deliver",
-                "待送达",
-                today.to_deliver,
-                "info",
-                "→",
-                "有结果，未交到手",
-            ),
-            tile(
-                "/queue?view=conflicts",
-                "待确认",
-                today.conflicts,
-                "conflict",
-                "◆",
-                "冲突、先后有疑、重复",
-            ),
-        ]
+        tiles(&today)
     } else {
         Vec::new()
     };
@@ -120,6 +63,68 @@ pub(crate) async fn show<D: Desk>(
         rejected: today.rejected,
         page,
     })
+}
+
+/// The six numbers of the day.
+fn tiles(today: &Today) -> Vec<Tile> {
+    let tile = |href, label, count, tone, shape, note| Tile {
+        href,
+        label,
+        count,
+        tone: if count == 0 { "neutral" } else { tone },
+        shape,
+        note,
+    };
+    vec![
+        tile(
+            "/queue?view=red",
+            "超期",
+            today.red,
+            "bad",
+            "●",
+            "已过法定或承诺期限",
+        ),
+        tile(
+            "/queue?view=yellow",
+            "临期",
+            today.yellow,
+            "warn",
+            "▲",
+            "期限将到",
+        ),
+        tile(
+            "/queue?view=mine",
+            "待我办",
+            today.to_do,
+            "info",
+            "■",
+            "轮到本岗位的一步",
+        ),
+        tile(
+            "/queue?view=correcting",
+            "待补正",
+            today.correcting,
+            "info",
+            "\u{2016}",
+            "等申请人补材料",
+        ),
+        tile(
+            "/queue?view=to_deliver",
+            "待送达",
+            today.to_deliver,
+            "info",
+            "→",
+            "有结果，未交到手",
+        ),
+        tile(
+            "/queue?view=conflicts",
+            "待确认",
+            today.conflicts,
+            "conflict",
+            "◆",
+            "冲突、先后有疑、重复",
+        ),
+    ]
 }
 
 const fn weekday(day: jiff::civil::Weekday) -> &'static str {

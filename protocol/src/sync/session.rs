@@ -7,12 +7,9 @@ use crate::{
     id::Scope,
     limits,
     log::{LogHead, LogId},
-    sync::{
-        Closing, Effect, Input, Me, Met, Opening, Peer, Role, Settled, Violation, flow::Flow,
-        proof::Proofs,
-    },
+    sync::{Closing, Effect, Input, Me, Peer, Role, Settled, Violation, flow::Flow, proof::Proofs},
     time::Millis,
-    wire::{Hello, Message, VERSION, Welcome},
+    wire::{Hello, Message, Welcome},
 };
 
 /// One exchange with one peer, from the first message to the end of the connection.
@@ -25,19 +22,20 @@ pub struct Session {
     pub(super) mine: BTreeSet<Scope>,
     /// Scopes the peer may hold as well: only these are spoken of.
     pub(super) shared: BTreeSet<Scope>,
-    phase: Phase,
-    began: Millis,
-    heard: Millis,
-    now: Millis,
+    pub(super) phase: Phase,
+    pub(super) began: Millis,
+    pub(super) heard: Millis,
+    pub(super) now: Millis,
     /// Messages that came before their turn.
-    early: VecDeque<Message>,
+    pub(super) early: VecDeque<Message>,
     effects: VecDeque<Effect>,
     /// By class: what must not wait goes first.
     sends: [VecDeque<Message>; CLASSES],
+    settlement: Option<Settled>,
     closing: Option<Closing>,
-    hello: Option<Hello>,
-    their_boot: Option<[u8; 8]>,
-    their_controls: Vec<(ControlKey, u64)>,
+    pub(super) hello: Option<Hello>,
+    pub(super) their_boot: Option<[u8; 8]>,
+    pub(super) their_controls: Vec<(ControlKey, u64)>,
     /// Control documents that went either way in this session.
     controls_seen: BTreeSet<[u8; 32]>,
     controls_asked: bool,
@@ -49,7 +47,7 @@ pub struct Session {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Not connected yet.
     Fresh,
     /// Waits for the peer's first message.
@@ -98,6 +96,7 @@ impl Session {
             early: VecDeque::new(),
             effects: VecDeque::new(),
             sends: Default::default(),
+            settlement: None,
             closing: None,
             hello: None,
             their_boot: None,
@@ -144,6 +143,10 @@ impl Session {
             if let Some(message) = queue.pop_front() {
                 return Some(Effect::Send(message));
             }
+        }
+        // After the last message: who hears of the end may cut the line.
+        if let Some(report) = self.settlement.take() {
+            return Some(Effect::Settled(report));
         }
         self.closing.take().map(Effect::Close)
     }
@@ -217,13 +220,12 @@ impl Session {
             && self.flow.waits_for(&self.shared).is_none();
         let settled = quiet && self.prove();
         if settled && !self.settled {
-            let report = self.settlement();
-            self.effect(Effect::Settled(report));
+            self.settlement = Some(self.summary());
         }
         self.settled = settled;
     }
 
-    fn settlement(&self) -> Settled {
+    fn summary(&self) -> Settled {
         Settled {
             mismatched: self.proofs.mismatched.iter().copied().collect(),
             stalled: self.flow.stalled.iter().copied().collect(),
@@ -231,70 +233,7 @@ impl Session {
         }
     }
 
-    fn connected(&mut self) {
-        if self.phase != Phase::Fresh {
-            return;
-        }
-        (self.began, self.heard) = (self.now, self.now);
-        match self.role {
-            Role::Caller => {
-                self.phase = Phase::Opening;
-                self.effect(Effect::Open {
-                    lacking: Vec::new(),
-                });
-            }
-            Role::Callee => self.phase = Phase::Greeting,
-        }
-    }
-
-    fn start(&mut self, opening: Opening) -> Result<(), Violation> {
-        if self.phase != Phase::Opening {
-            return Ok(());
-        }
-        self.flow.held = self.shared_part(&opening.vector);
-        let vector: Vec<_> = self.flow.held.iter().map(|(l, h)| (*l, *h)).collect();
-        match (self.role, self.hello.take()) {
-            (Role::Callee, Some(hello)) => {
-                let welcome = Welcome {
-                    version: VERSION,
-                    writer: self.me.writer,
-                    boot: self.me.boot,
-                    vector,
-                    controls: opening.controls,
-                    time: self.now,
-                    receipts: self.fit(opening.receipts),
-                    product: self.me.product.clone(),
-                };
-                self.send(Class::First, Message::Welcome(welcome));
-                self.refusals(opening.rejections);
-                self.sign_again(&hello.lacking);
-                self.open(&hello.vector, hello.controls)?;
-            }
-            (Role::Caller | Role::Callee, _) => {
-                let mut lacking = opening.lacking;
-                lacking.retain(|log| self.shared.contains(&log.scope));
-                lacking.truncate(limits::LIST_MAX);
-                let hello = Hello {
-                    version: VERSION,
-                    writer: self.me.writer,
-                    boot: self.me.boot,
-                    vector,
-                    controls: opening.controls,
-                    time: self.now,
-                    product: self.me.product.clone(),
-                    waiting: opening.waiting,
-                    lacking,
-                };
-                self.send(Class::First, Message::Hello(hello));
-                self.phase = Phase::Greeting;
-                self.refusals(opening.rejections);
-                self.carry_receipts(opening.receipts);
-            }
-        }
-        Ok(())
-    }
-
-    fn message(&mut self, message: Message) -> Result<(), Violation> {
+    pub(super) fn message(&mut self, message: Message) -> Result<(), Violation> {
         match (self.phase, message) {
             (Phase::Greeting, Message::Hello(hello)) if self.role == Role::Callee => {
                 self.hello(hello)
@@ -321,72 +260,6 @@ impl Session {
                 Ok(())
             }
         }
-    }
-
-    fn hello(&mut self, hello: Hello) -> Result<(), Violation> {
-        if hello.version.major != VERSION.major {
-            self.send(Class::First, Message::Upgrade(VERSION));
-            self.close(Closing::Version(hello.version));
-            return Ok(());
-        }
-        self.met(Met {
-            version: hello.version,
-            writer: hello.writer,
-            boot: hello.boot,
-            time: hello.time,
-            product: hello.product.clone(),
-            waiting: Some(hello.waiting),
-        })?;
-        let mut lacking = hello.lacking.clone();
-        lacking.retain(|log| self.shared.contains(&log.scope));
-        self.phase = Phase::Opening;
-        self.hello = Some(hello);
-        self.effect(Effect::Open { lacking });
-        Ok(())
-    }
-
-    fn welcome(&mut self, welcome: Welcome) -> Result<(), Violation> {
-        if welcome.version.major != VERSION.major {
-            self.close(Closing::Version(welcome.version));
-            return Ok(());
-        }
-        self.met(Met {
-            version: welcome.version,
-            writer: welcome.writer,
-            boot: welcome.boot,
-            time: welcome.time,
-            product: welcome.product,
-            waiting: None,
-        })?;
-        if !welcome.receipts.is_empty() {
-            self.acknowledged(welcome.receipts);
-        }
-        self.open(&welcome.vector, welcome.controls)
-    }
-
-    fn met(&mut self, met: Met) -> Result<(), Violation> {
-        if met.writer.node != self.peer.node {
-            return Err(Violation::WrongNode);
-        }
-        self.their_boot = Some(met.boot);
-        self.effect(Effect::Met(met));
-        Ok(())
-    }
-
-    fn open(
-        &mut self,
-        vector: &[(LogId, LogHead)],
-        controls: Vec<(ControlKey, u64)>,
-    ) -> Result<(), Violation> {
-        self.phase = Phase::Open;
-        self.their_controls = controls;
-        self.ask_controls();
-        self.flow.known = self.shared_part(vector);
-        self.compare_vectors();
-        while let Some(message) = self.early.pop_front() {
-            self.message(message)?;
-        }
-        Ok(())
     }
 
     fn open_message(&mut self, message: Message) -> Result<(), Violation> {
@@ -429,7 +302,7 @@ impl Session {
         }
     }
 
-    fn ask_controls(&mut self) {
+    pub(super) fn ask_controls(&mut self) {
         if !self.controls_asked {
             self.controls_asked = true;
             let have = self.their_controls.clone();
@@ -480,16 +353,17 @@ impl Session {
         }
     }
 
-    fn close(&mut self, why: Closing) {
+    pub(super) fn close(&mut self, why: Closing) {
         self.phase = Phase::Closed;
         self.effects.clear();
-        if matches!(why, Closing::Violation(_) | Closing::Stopped) {
+        self.settlement = None;
+        if matches!(why, Closing::Violation(_)) {
             self.sends.iter_mut().for_each(VecDeque::clear);
         }
         self.closing = Some(why);
     }
 
-    fn shared_part(&self, vector: &[(LogId, LogHead)]) -> BTreeMap<LogId, LogHead> {
+    pub(super) fn shared_part(&self, vector: &[(LogId, LogHead)]) -> BTreeMap<LogId, LogHead> {
         vector
             .iter()
             .filter(|(log, head)| self.shared.contains(&log.scope) && head.seq > 0)

@@ -18,6 +18,8 @@ const STEP: usize = 16 * 1024;
 pub enum FrameError {
     #[error("a frame of {0} bytes")]
     TooLong(usize),
+    #[error("an empty message")]
+    Empty,
     #[error("a frame that is not DEFLATE")]
     Corrupt,
     #[error("a frame that inflates beyond a message")]
@@ -39,11 +41,14 @@ impl Deflater {
     /// were made, each once.
     ///
     /// # Errors
-    /// `TooLong` when the message is longer than a message may be; `Corrupt` should the
-    /// compressor fail, after which this direction cannot go on.
+    /// `Empty` and `TooLong` when the bytes are no message; `Corrupt` should the compressor fail,
+    /// after which this direction cannot go on.
     pub fn frame(&mut self, message: &[u8]) -> Result<Vec<u8>, FrameError> {
         if message.len() > limits::MESSAGE_BYTES_MAX {
             return Err(FrameError::TooLong(message.len()));
+        }
+        if message.is_empty() {
+            return Err(FrameError::Empty);
         }
         let mut out = vec![0; 4];
         let before = self.0.total_in();
@@ -161,7 +166,7 @@ mod tests {
     fn the_second_message_that_looks_like_the_first_costs_little() {
         let (mut d, mut i) = pair();
         let message: Vec<u8> = (0..600_u32)
-            .flat_map(|n| (n * n * 2_654_435_761_u32).to_be_bytes())
+            .flat_map(|n| n.wrapping_mul(n).wrapping_mul(2_654_435_761).to_be_bytes())
             .collect();
         assert_eq!(pass(&mut d, &mut i, &message), message);
         let again = d.frame(&message).unwrap();
@@ -176,6 +181,26 @@ mod tests {
         assert_eq!(pass(&mut d, &mut i, &full), full);
         let long = vec![7; limits::MESSAGE_BYTES_MAX + 1];
         assert_eq!(d.frame(&long), Err(FrameError::TooLong(long.len())));
+    }
+
+    #[test]
+    fn messages_that_do_not_compress_pass_at_every_size() {
+        let (mut d, mut i) = pair();
+        let mut random = Vec::new();
+        let mut x = 7_u64;
+        for _eight in 0..9_000 {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            random.extend(x.to_le_bytes());
+        }
+        for size in (1..200)
+            .chain(16_300..16_420)
+            .chain([32_768, 65_535, 72_000])
+        {
+            assert_eq!(pass(&mut d, &mut i, &random[..size]), random[..size]);
+        }
+        assert_eq!(d.frame(&[]), Err(FrameError::Empty));
     }
 
     #[test]
@@ -198,7 +223,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_sequence_of_messages_comes_back(
-            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..3_000), 1..8),
+            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..3_000), 1..8),
         ) {
             let (mut d, mut i) = pair();
             for message in &messages {

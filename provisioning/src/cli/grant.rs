@@ -33,19 +33,19 @@ pub(super) struct Args {
     request: Option<PathBuf>,
     #[arg(
         long,
-        help = "答复文件(.ctgrant);用 --pending 时为目录,不给时与申请同目录"
+        help = "批复文件(.ctgrant);用 --pending 时为目录,不给时与申请同目录"
     )]
     out: Option<PathBuf>,
     #[arg(
         long,
         value_name = "DIR",
         conflicts_with = "request",
-        help = "答复目录中的全部申请(枢纽的待登记目录)"
+        help = "批复目录中的全部申请(枢纽的待登记目录)"
     )]
     pending: Option<PathBuf>,
     #[arg(long, requires = "pending", help = "一直守候新的申请,直到被中断")]
     watch: bool,
-    #[arg(long, help = "入网票已过期也答复")]
+    #[arg(long, help = "入网票已过期也批复")]
     late: bool,
 }
 
@@ -101,7 +101,7 @@ impl Args {
             Some(_) | None => Ok(Said::new(
                 json!({"answered": results}),
                 if text.is_empty() {
-                    "没有待答复的申请"
+                    "没有待批复的申请"
                 } else {
                     &text
                 },
@@ -204,7 +204,7 @@ fn said(county: &County, issued: &Issued, out: &Path) -> Said {
             "level": issued.level, "again": issued.again, "grant": out,
         }),
         format!(
-            "{} 已登记为 {place} 的节点,答复在 {}",
+            "{} 已登记为 {place} 的节点,批复在 {}",
             issued.node,
             out.display()
         ),

@@ -278,9 +278,9 @@ pub fn deliver(
 pub enum DeliverError {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    #[error("答复属于其他县")]
+    #[error("批复属于其他县")]
     OtherCounty,
-    #[error("答复不是本县登记员签发的")]
+    #[error("批复不是本县登记员签发的")]
     NotSigned,
     #[error(transparent)]
     Book(#[from] BookError),

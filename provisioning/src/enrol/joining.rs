@@ -39,11 +39,11 @@ pub struct Joining {
 pub enum JoinError {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    #[error("答复来自入网票以外的县")]
+    #[error("批复来自入网票以外的县")]
     OtherCounty,
-    #[error("答复是给另一台机器的")]
+    #[error("批复是给另一台机器的")]
     OtherMachine,
-    #[error("答复对应的是另一份申请:请用最新的申请")]
+    #[error("批复对应的是另一份申请:请用最新的申请")]
     OtherRequest,
     #[error("县的控制文件未通过验证:{0}")]
     Untrusted(#[from] TrustError),

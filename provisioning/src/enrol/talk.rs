@@ -99,7 +99,8 @@ fn bounded<'b, T: Decode<'b, ()>>(bytes: &'b [u8], max: usize) -> Result<T, Unre
     wire::decode(bytes)
 }
 
-/// A hub's reply. `waits` is told of a request that is new, to be handed to the registrar.
+/// A hub's reply. `waits` is told of each request that waits, to be handed to the registrar: of
+/// the same one again each time the machine asks, so that handing it on may fail or be cut short.
 pub fn reply(
     question: &Question,
     trust: &Trust,
@@ -112,10 +113,8 @@ pub fn reply(
         Question::Who(_) => refused(&Refusal::Request(super::RequestError::OtherCounty)),
         Question::Join(request) => match desk::receive(request, trust, book, now) {
             Outcome::Granted(grant) => Reply::Granted(grant),
-            Outcome::Waiting { new } => {
-                if new {
-                    waits(request);
-                }
+            Outcome::Waiting { new: _ } => {
+                waits(request);
                 Reply::Waiting
             }
             Outcome::Refused(refusal) => refused(&refusal),

@@ -16,8 +16,8 @@ use super::World;
 use crate::county;
 
 /// The two ends of a call.
-pub const CALLER: usize = 0;
-pub const CALLEE: usize = 1;
+pub(super) const CALLER: usize = 0;
+pub(super) const CALLEE: usize = 1;
 
 /// A line that can be unplugged.
 #[derive(Debug)]

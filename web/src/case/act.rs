@@ -7,10 +7,10 @@ use cuntong_protocol::{
     },
     command::Command,
     fields::{self, MaterialState},
+    refusal::Refusal,
     text::Private,
 };
 
-use super::timeline;
 use crate::{desk::CasePage, page::Problem, visit::Fields, words};
 
 /// One form; its word is the last part of its address.
@@ -112,6 +112,21 @@ impl Form {
         )
     }
 
+    /// A refusal at the inputs of this form: their ids are the form's word and the rule's name.
+    pub(crate) fn problems(self, refusal: &Refusal) -> Vec<Problem> {
+        let mut problems = Problem::of(refusal);
+        for problem in problems.iter_mut().filter(|p| !p.field.is_empty()) {
+            problem.field = if self == Self::Amend {
+                "amend-value".to_owned()
+            } else if self == Self::Resolve {
+                String::new()
+            } else {
+                format!("{}-{}", self.word(), problem.field)
+            };
+        }
+        problems
+    }
+
     /// The intent of what was typed, or what is missing.
     pub(crate) fn command(self, found: &CasePage, typed: &Fields) -> Result<Command, Vec<Problem>> {
         let case = found.row.id;
@@ -184,7 +199,7 @@ impl FormView {
         }
         Some(Self {
             word: form.word(),
-            label: timeline::kind(form.kind()),
+            label: form.kind().zh(),
             open: tried.is_some(),
             typed: tried.map(|(_, fields)| fields.clone()),
         })

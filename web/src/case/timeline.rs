@@ -1,7 +1,7 @@
 //! The timeline: every act, newest first, with the time it was done and the time it was received.
 
 use cuntong_protocol::{
-    act::{ActBody, ActKind, DeliveryWay},
+    act::{Accept, ActBody, Correct, DeliveryWay, Receive},
     case::{Event, Void},
     id::{ActId, PersonId},
     time::{ClockState, Millis},
@@ -75,40 +75,15 @@ pub(crate) fn person(found: &CasePage, id: PersonId) -> String {
 fn why_void(found: &CasePage, void: &Void) -> String {
     let named = |id: &ActId| {
         let other = found.case.timeline.iter().find(|e| e.id == *id);
-        other.map_or("另一行为", |e| kind(e.body.kind()))
+        other.map_or("另一行为", |e| e.body.kind().zh())
     };
     match void {
         Void::State { was, act } => {
-            format!("办件当时是“{}”，{}不起作用", was.zh(), kind(*act))
+            format!("办件当时是“{}”，{}不起作用", was.zh(), act.zh())
         }
         Void::Power => "作出时没有这项权力".to_owned(),
         Void::Overruled(by) => format!("以“{}”为准", named(by)),
         Void::Repeated(of) => format!("与先前的“{}”重复", named(of)),
-    }
-}
-
-/// The word of a kind of act.
-pub(crate) const fn kind(kind: ActKind) -> &'static str {
-    match kind {
-        ActKind::Open => "登记",
-        ActKind::Receive => "收件",
-        ActKind::Supplement => "补正收件",
-        ActKind::Withdraw => "撤回",
-        ActKind::Deliver => "送达",
-        ActKind::Correct => "一次性补正告知",
-        ActKind::Accept => "受理",
-        ActKind::Refuse => "不予受理",
-        ActKind::Review => "审查",
-        ActKind::Decide => "决定",
-        ActKind::Close => "办结",
-        ActKind::Terminate => "终止",
-        ActKind::Complete => "即办",
-        ActKind::Resolve => "冲突选定",
-        ActKind::Rule => "裁定",
-        ActKind::Duplicate => "关联重复件",
-        ActKind::Amend => "更正",
-        ActKind::Publish => "公示发布",
-        ActKind::Retract => "公示撤回",
     }
 }
 
@@ -122,104 +97,136 @@ pub(crate) const fn way(way: DeliveryWay) -> &'static str {
     }
 }
 
-type Told = (String, Vec<(&'static str, String)>);
+/// Lines of one act as they are gathered; empty ones leave.
+struct Lines<'a> {
+    found: &'a CasePage,
+    all: Vec<(&'static str, String)>,
+}
 
-fn told(found: &CasePage, body: &ActBody) -> Told {
-    let material = |i: u32| {
-        let known = found
-            .item
-            .materials
-            .get(usize::try_from(i).unwrap_or(usize::MAX));
-        known.map_or_else(|| format!("材料 {}", i + 1), |m| m.name.clone())
-    };
-    let names = |all: &[u32]| {
-        let names: Vec<String> = all.iter().map(|i| material(*i)).collect();
-        names.join("、")
-    };
-    let mut title = kind(body.kind()).to_owned();
-    let mut lines: Vec<(&'static str, String)> = Vec::new();
-    match body {
-        ActBody::Open(_) | ActBody::Publish(_) => {}
-        ActBody::Receive(receive) => {
-            lines.push(("编号", receive.number.clone()));
-            if let Some(mandate) = &receive.mandate {
-                title = "收件（代办）".to_owned();
-                if let Some(witness) = &mandate.witness {
-                    lines.push(("见证人", witness.clone()));
-                }
-            }
-            if let Some(taken) = &receive.taken {
-                lines.push((
-                    "补录",
-                    format!("实际收件 {},{}", words::date_time(taken.at), taken.reason),
-                ));
-            }
-            lines.push((
-                "重复仍办",
-                receive.duplicate_reason.clone().unwrap_or_default(),
-            ));
-        }
-        ActBody::Supplement(s) => {
-            lines.push(("收到", names(&s.materials)));
-            lines.push(("说明", s.note.clone()));
-        }
-        ActBody::Withdraw(r) | ActBody::Terminate(r) | ActBody::Retract(r) => {
-            lines.push(("理由", r.text.clone()));
-        }
-        ActBody::Review(r) => lines.push(("意见", r.text.clone())),
-        ActBody::Deliver(d) => {
-            title = format!("送达：{}", way(d.way));
-            lines.push(("签收人", d.receiver.clone().unwrap_or_default()));
-            lines.push(("说明", d.note.clone()));
-        }
-        ActBody::Correct(c) => {
-            for missing in &c.missing {
-                let name = missing.material.map_or_else(|| "其他".to_owned(), material);
-                lines.push(("补正", format!("{name}:{}", missing.how)));
-            }
-            lines.push(("期限", format!("{} 日内", c.days)));
-        }
-        ActBody::Accept(a) => {
-            if !a.gaps.is_empty() {
-                title = "容缺受理".to_owned();
-                lines.push(("容缺", names(&a.gaps)));
-                lines.push(("补齐", format!("{} 个工作日内", a.gap_days)));
-            }
-            lines.push(("说明", a.note.clone()));
-        }
-        ActBody::Refuse(r) => {
-            lines.push(("理由", r.reason.clone()));
-            lines.push(("依据", r.basis.clone()));
-            lines.push(("应找", r.competent.clone()));
-        }
-        ActBody::Decide(d) => {
-            title = if d.granted { "准予" } else { "不予" }.to_owned();
-            lines.push(("理由", d.reason.clone()));
-            lines.push(("救济途径", d.remedies.clone()));
-        }
-        ActBody::Close(c) | ActBody::Complete(c) => {
-            lines.push(("结果", c.result.clone()));
-            lines.push(("文号", c.result_number.clone()));
-        }
-        ActBody::Resolve(r) => {
-            lines.push(("选定", label(found, &r.field)));
-            lines.push(("理由", r.reason.clone()));
-        }
-        ActBody::Rule(r) => {
-            title = if r.withdrawn {
-                "裁定：撤回有效"
-            } else {
-                "裁定：决定有效"
-            }
-            .to_owned();
-            lines.push(("理由", r.reason.clone()));
-        }
-        ActBody::Duplicate(d) => lines.push(("理由", d.reason.clone())),
-        ActBody::Amend(a) => {
-            lines.push(("内容", label(found, &a.field)));
-            lines.push(("理由", a.reason.clone()));
+impl Lines<'_> {
+    fn say(&mut self, label: &'static str, text: impl Into<String>) {
+        let text = text.into();
+        if !text.is_empty() {
+            self.all.push((label, text));
         }
     }
-    lines.retain(|(_, text)| !text.is_empty());
-    (title, lines)
+
+    fn material(&self, index: u32) -> String {
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let known = self.found.item.materials.get(index);
+        known.map_or_else(|| format!("材料 {index}"), |m| m.name.clone())
+    }
+
+    fn materials(&self, all: &[u32]) -> String {
+        let names: Vec<String> = all.iter().map(|i| self.material(*i)).collect();
+        names.join("、")
+    }
+
+    fn receive(&mut self, receive: &Receive) {
+        self.say("编号", receive.number.as_str());
+        let witness = receive.mandate.as_ref().and_then(|m| m.witness.clone());
+        self.say("见证人", witness.unwrap_or_default());
+        if let Some(taken) = &receive.taken {
+            let at = words::date_time(taken.at);
+            self.say("补录", format!("实际收件 {at}, {}", taken.reason));
+        }
+        let reason = receive.duplicate_reason.clone();
+        self.say("重复仍办", reason.unwrap_or_default());
+    }
+
+    fn correct(&mut self, correct: &Correct) {
+        for missing in &correct.missing {
+            let name = missing
+                .material
+                .map_or_else(|| "其他".to_owned(), |i| self.material(i));
+            self.say("补正", format!("{name}:{}", missing.how));
+        }
+        self.say("期限", format!("{} 日内", correct.days));
+    }
+
+    fn accept(&mut self, accept: &Accept) {
+        if !accept.gaps.is_empty() {
+            let gaps = self.materials(&accept.gaps);
+            self.say("容缺", gaps);
+            self.say("补齐", format!("{} 个工作日内", accept.gap_days));
+        }
+        self.say("说明", accept.note.as_str());
+    }
+}
+
+/// Heading and lines of an act.
+fn told(found: &CasePage, body: &ActBody) -> (String, Vec<(&'static str, String)>) {
+    let mut lines = Lines {
+        found,
+        all: Vec::new(),
+    };
+    match body {
+        ActBody::Open(_) | ActBody::Publish(_) => {}
+        ActBody::Receive(receive) => lines.receive(receive),
+        ActBody::Supplement(s) => {
+            let names = lines.materials(&s.materials);
+            lines.say("收到", names);
+            lines.say("说明", s.note.as_str());
+        }
+        ActBody::Withdraw(r) | ActBody::Terminate(r) | ActBody::Retract(r) => {
+            lines.say("理由", r.text.as_str());
+        }
+        ActBody::Review(r) => lines.say("意见", r.text.as_str()),
+        ActBody::Deliver(d) => {
+            lines.say("签收人", d.receiver.clone().unwrap_or_default());
+            lines.say("说明", d.note.as_str());
+        }
+        ActBody::Correct(c) => lines.correct(c),
+        ActBody::Accept(a) => lines.accept(a),
+        ActBody::Refuse(r) => {
+            lines.say("理由", r.reason.as_str());
+            lines.say("依据", r.basis.as_str());
+            lines.say("应找", r.competent.as_str());
+        }
+        ActBody::Decide(d) => {
+            lines.say("理由", d.reason.as_str());
+            lines.say("救济途径", d.remedies.as_str());
+        }
+        ActBody::Close(c) | ActBody::Complete(c) => {
+            lines.say("结果", c.result.as_str());
+            lines.say("文号", c.result_number.as_str());
+        }
+        ActBody::Resolve(r) => {
+            lines.say("选定", label(found, &r.field));
+            lines.say("理由", r.reason.as_str());
+        }
+        ActBody::Rule(r) => lines.say("理由", r.reason.as_str()),
+        ActBody::Duplicate(d) => lines.say("理由", d.reason.as_str()),
+        ActBody::Amend(a) => {
+            lines.say("内容", label(found, &a.field));
+            lines.say("理由", a.reason.as_str());
+        }
+    }
+    (title(body), lines.all)
+}
+
+/// The heading: the act's word, or what it amounts to.
+fn title(body: &ActBody) -> String {
+    if let ActBody::Receive(receive) = body
+        && receive.mandate.is_some()
+    {
+        "收件（代办）".to_owned()
+    } else if let ActBody::Deliver(deliver) = body {
+        format!("送达：{}", way(deliver.way))
+    } else if let ActBody::Accept(accept) = body
+        && !accept.gaps.is_empty()
+    {
+        "容缺受理".to_owned()
+    } else if let ActBody::Decide(decide) = body {
+        if decide.granted { "准予" } else { "不予" }.to_owned()
+    } else if let ActBody::Rule(rule) = body {
+        let stands = if rule.withdrawn {
+            "裁定：撤回有效"
+        } else {
+            "裁定：决定有效"
+        };
+        stands.to_owned()
+    } else {
+        body.kind().zh().to_owned()
+    }
 }

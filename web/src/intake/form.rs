@@ -7,7 +7,8 @@ use cuntong_protocol::{
     control::Item,
     fields::{self, MaterialState},
     refusal::Refusal,
-    text::Private,
+    text::{Phone, Private},
+    time::Millis,
 };
 use data_encoding::HEXLOWER;
 
@@ -159,7 +160,13 @@ pub(crate) fn once_bytes(text: &str) -> Option<[u8; 16]> {
 
 /// Everything that is missing or wrong, in the order of the page. A draft needs a name and an
 /// item only.
-pub(crate) fn problems(typed: &Fields, item: bool, lines: &[Line], draft: bool) -> Vec<Problem> {
+pub(crate) fn problems(
+    typed: &Fields,
+    item: bool,
+    lines: &[Line],
+    draft: bool,
+    now: Millis,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     if typed.get("name").is_empty() {
         problems.push(Problem::new("name", "请填申请人姓名"));
@@ -168,19 +175,16 @@ pub(crate) fn problems(typed: &Fields, item: bool, lines: &[Line], draft: bool) 
         (true, true) => {}
         (true, false) => problems.push(Problem::new("id", "请填身份证号")),
         (false, _) => {
-            if let Err(why) = id_number::canonical(typed.get("id")) {
-                problems.push(Problem::new("id", why));
+            if let Err(why) = id_number::parse(typed.get("id"), now) {
+                problems.push(Problem::new("id", format!("身份证号{why}")));
             }
         }
     }
     for name in ["phone", "contact_phone"] {
-        let phone = typed.get(name);
-        let plain = phone
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b"-+ ".contains(&b));
-        let digits = phone.bytes().filter(u8::is_ascii_digit).count();
-        if !phone.is_empty() && (!plain || !(7..=13).contains(&digits)) {
-            problems.push(Problem::new(name, "电话号码应为 7 到 13 位数字"));
+        if let Some(phone) = typed.some(name)
+            && let Err(why) = Phone::parse(&phone)
+        {
+            problems.push(Problem::new(name, format!("电话{why}")));
         }
     }
     if !item {
@@ -207,9 +211,6 @@ pub(crate) fn command(typed: &Fields, step: &str) -> LogCase {
             values.insert(name.to_owned(), Private::new(value));
         }
     }
-    if let Ok(id) = id_number::canonical(typed.get(fields::ID)) {
-        values.insert(fields::ID.to_owned(), Private::new(id));
-    }
     let materials = typed
         .0
         .iter()
@@ -232,19 +233,19 @@ pub(crate) fn command(typed: &Fields, step: &str) -> LogCase {
     }
 }
 
-/// A refusal at the input of this page that it is about.
-pub(crate) fn problem_of(refusal: &Refusal) -> Problem {
-    let mut problem = Problem::of(refusal);
-    let input = fields::LABELS
-        .iter()
-        .find(|(name, label)| *name == problem.field || *label == problem.field)
-        .map(|(name, _)| (*name).to_owned());
-    if let Some(input) = input {
-        problem.field = input;
-    } else if let Some(index) = problem.field.strip_prefix(fields::MATERIAL) {
-        problem.field = format!("material-{index}");
-    } else if !matches!(refusal, Refusal::Duplicate { .. }) && problem.field != "proxy" {
-        problem.field = String::new();
+/// A refusal at the inputs of this page.
+pub(crate) fn problems_of(refusal: &Refusal) -> Vec<Problem> {
+    let mut problems = Problem::of(refusal);
+    for problem in &mut problems {
+        if let Some(index) = problem.field.strip_prefix(fields::MATERIAL) {
+            problem.field = format!("material-{index}");
+        }
+        let named = fields::LABELS
+            .iter()
+            .find(|(_, label)| *label == problem.field);
+        if let Some((input, _)) = named {
+            problem.field = (*input).to_owned();
+        }
     }
-    problem
+    problems
 }

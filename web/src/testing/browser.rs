@@ -17,6 +17,7 @@ use super::FakeDesk;
 const SECRET: [u8; 32] = [0xAB; 32];
 
 /// One person's browser, or nobody's.
+#[allow(dead_code, reason = "tests use it, the preview does not")]
 pub(crate) struct Browser {
     pub(crate) desk: Arc<FakeDesk>,
     router: Router,
