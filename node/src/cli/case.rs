@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Subcommand;
+use cuntong_protocol::{calendar::civil_day, fields, state::State, time::Millis};
 use serde_json::Value;
 
 use super::{
@@ -194,13 +195,28 @@ struct Log {
 pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
     match args.what {
         What::Log(log) => context.tell(Request::CaseLog(log.args()?), done).await,
-        What::List { state, query, limit } => {
-            context.tell(Request::CaseList { state, query, limit }, rows).await
+        What::List {
+            state,
+            query,
+            limit,
+        } => {
+            context
+                .tell(
+                    Request::CaseList {
+                        state,
+                        query,
+                        limit,
+                    },
+                    rows,
+                )
+                .await
         }
         What::Show { id } => context.tell(Request::CaseShow { case: id }, page).await,
         other => {
             let (case, login, act) = act(other)?;
-            context.tell(Request::CaseAct { case, login, act }, done).await
+            context
+                .tell(Request::CaseAct { case, login, act }, done)
+                .await
         }
     }
 }
@@ -232,29 +248,95 @@ impl Log {
 fn act(what: What) -> Result<(String, String, ActArgs), Failure> {
     Ok(match what {
         What::Receive { id, who } => (id, who.login, ActArgs::Receive),
-        What::Accept { id, who, note, gaps, gap_days } => {
-            (id, who.login, ActArgs::Accept { note, gaps, gap_days })
-        }
-        What::Correct { id, who, missing, days } => {
+        What::Accept {
+            id,
+            who,
+            note,
+            gaps,
+            gap_days,
+        } => (
+            id,
+            who.login,
+            ActArgs::Accept {
+                note,
+                gaps,
+                gap_days,
+            },
+        ),
+        What::Correct {
+            id,
+            who,
+            missing,
+            days,
+        } => {
             let missing = missing.iter().map(|line| missing_line(line)).collect();
             (id, who.login, ActArgs::Correct { missing, days })
         }
-        What::Supplement { id, who, materials, note } => {
-            (id, who.login, ActArgs::Supplement { materials, note })
-        }
-        What::Refuse { id, who, reason, basis, competent } => {
-            (id, who.login, ActArgs::Refuse { reason, basis, competent })
-        }
+        What::Supplement {
+            id,
+            who,
+            materials,
+            note,
+        } => (id, who.login, ActArgs::Supplement { materials, note }),
+        What::Refuse {
+            id,
+            who,
+            reason,
+            basis,
+            competent,
+        } => (
+            id,
+            who.login,
+            ActArgs::Refuse {
+                reason,
+                basis,
+                competent,
+            },
+        ),
         What::Review { id, who, note } => (id, who.login, ActArgs::Review { note }),
-        What::Decide { id, who, deny, reason, remedies } => {
-            (id, who.login, ActArgs::Decide { granted: !deny, reason, remedies })
-        }
-        What::Close { id, who, result, number } => {
-            (id, who.login, ActArgs::Close { result, result_number: number })
-        }
-        What::Deliver { id, who, way, receiver, note } => {
-            (id, who.login, ActArgs::Deliver { way, receiver, note })
-        }
+        What::Decide {
+            id,
+            who,
+            deny,
+            reason,
+            remedies,
+        } => (
+            id,
+            who.login,
+            ActArgs::Decide {
+                granted: !deny,
+                reason,
+                remedies,
+            },
+        ),
+        What::Close {
+            id,
+            who,
+            result,
+            number,
+        } => (
+            id,
+            who.login,
+            ActArgs::Close {
+                result,
+                result_number: number,
+            },
+        ),
+        What::Deliver {
+            id,
+            who,
+            way,
+            receiver,
+            note,
+        } => (
+            id,
+            who.login,
+            ActArgs::Deliver {
+                way,
+                receiver,
+                note,
+            },
+        ),
         What::Withdraw { id, who, reason } => (id, who.login, ActArgs::Withdraw { reason }),
         What::Terminate { id, who, reason } => (id, who.login, ActArgs::Terminate { reason }),
         What::Log(_) | What::List { .. } | What::Show { .. } => {
@@ -266,32 +348,52 @@ fn act(what: What) -> Result<(String, String, ActArgs), Failure> {
 /// `2:缺盖章` is about material 2; anything else is about something not listed.
 fn missing_line(line: &str) -> (Option<u32>, String) {
     match line.split_once(':') {
-        Some((index, how)) if index.parse::<u32>().is_ok() => {
-            (index.parse().ok(), how.to_owned())
-        }
+        Some((index, how)) if index.parse::<u32>().is_ok() => (index.parse().ok(), how.to_owned()),
         _ => (None, line.to_owned()),
     }
 }
 
 fn done(value: &Value) -> String {
     let number = text(value, "number");
+    let state = State::from_word(text(value, "state")).map_or("", State::zh);
     format!(
-        "{} {} {} {}",
+        "{} {} {state} {}",
         text(value, "case"),
-        if number.is_empty() { "(草稿)" } else { number },
-        text(value, "state_zh"),
-        text(value, "custody_zh"),
+        if number.is_empty() {
+            "(草稿)"
+        } else {
+            number
+        },
+        custody(text(value, "custody")),
     )
+}
+
+fn custody(word: &str) -> &'static str {
+    match word {
+        "local" => "本机已存",
+        "sending" => "上报中",
+        "township" => "乡镇已收",
+        "county" => "县里已收",
+        "rejected" => "退回",
+        _ => "",
+    }
 }
 
 fn rows(value: &Value) -> String {
     let rows: Vec<_> = list(value, "cases")
         .iter()
         .map(|row| {
-            ["case", "number", "name", "item_name", "state_zh", "custody_zh"]
-                .iter()
-                .map(|key| text(row, key).to_owned())
-                .collect()
+            [
+                "case",
+                "number",
+                "name",
+                "item_name",
+                "state_zh",
+                "custody_zh",
+            ]
+            .iter()
+            .map(|key| text(row, key).to_owned())
+            .collect()
         })
         .collect();
     let table = table(&["办件", "编号", "申请人", "事项", "状态", "存证"], &rows);
@@ -300,16 +402,33 @@ fn rows(value: &Value) -> String {
 
 fn page(value: &Value) -> String {
     let mut out = done(value);
-    for (name, field) in value["fields"].as_object().into_iter().flatten() {
-        out.push_str(&format!("\n  {name}: {}", field.as_str().unwrap_or("(待确认)")));
+    for (name, values) in value["fields"].as_object().into_iter().flatten() {
+        let values: Vec<_> = values
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let conflict = if values.len() > 1 { "(待确认)" } else { "" };
+        out.push_str(&format!(
+            "\n  {}: {}{conflict}",
+            fields::label(name),
+            values.join(" / ")
+        ));
     }
     for event in list(value, "timeline") {
+        let at = Millis(event["at"].as_i64().unwrap_or(0));
         out.push_str(&format!(
-            "\n  {} {} {}{}",
-            text(event, "at"),
-            text(event, "person_name"),
+            "\n  {} {} {} {}{}",
+            civil_day(at),
+            text(event, "name"),
             text(event, "act"),
-            if event["void"].is_null() { "" } else { "(无效)" },
+            text(event, "words"),
+            if event["void"].is_null() {
+                ""
+            } else {
+                "(无效)"
+            },
         ));
     }
     out

@@ -58,10 +58,7 @@ impl TlsError {
 ///
 /// # Errors
 /// When the key is not one, or does not belong to the certificate.
-pub(crate) fn present(
-    chain: Vec<Vec<u8>>,
-    pkcs8: &[u8],
-) -> Result<Arc<CertifiedKey>, TlsError> {
+pub(crate) fn present(chain: Vec<Vec<u8>>, pkcs8: &[u8]) -> Result<Arc<CertifiedKey>, TlsError> {
     let key = PrivateKeyDer::Pkcs8(pkcs8.to_vec().into());
     let key = ring::sign::any_eddsa_type(match &key {
         PrivateKeyDer::Pkcs8(der) => der,
@@ -152,6 +149,12 @@ pub(super) fn enrolling(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsE
     client(own, Arc::new(Callee(None)), ALPN_ENROL)
 }
 
+/// A caller that believes whoever answers, for tests of the other side.
+#[cfg(test)]
+pub(super) fn credulous(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsError> {
+    client(own, Arc::new(Callee(None)), ALPN)
+}
+
 fn client(
     own: Arc<CertifiedKey>,
     verifier: Arc<Callee>,
@@ -171,10 +174,7 @@ fn client(
 
 /// One connection from elsewhere. Each has a configuration of its own, because whether a stranger
 /// may come in depends on the protocol that very connection asks for.
-pub(super) fn called(
-    own: Arc<CertifiedKey>,
-    ground: Ground,
-) -> Result<QuicServerConfig, TlsError> {
+pub(super) fn called(own: Arc<CertifiedKey>, ground: Ground) -> Result<QuicServerConfig, TlsError> {
     let stranger = Arc::new(AtomicBool::new(false));
     let verifier = Caller {
         ground,
