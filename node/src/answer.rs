@@ -6,7 +6,7 @@ use std::path::Path;
 use cuntong_protocol::{
     act::{
         Accept, ActBody, Close, Correct, Decide, Deliver, DeliveryWay, Mandate, Missing, Publish,
-        Reason, Refuse, Supplement,
+        Reason, Receive, Refuse, Supplement,
     },
     calendar::civil_day,
     command::{Actor, Command, LogCase},
@@ -38,21 +38,16 @@ const LIST_MAX: u64 = 200;
 /// Why not, with the exit code.
 pub async fn answer(node: &Node, request: Request) -> Reply {
     tracing::debug!(request = request.word(), "asked");
-    match request {
-        Request::SyncNow => sync_now(node).await,
-        Request::Link { up } => link(node, up),
-        Request::Stop => {
-            node.stopper.stop();
-            Ok(json!({ "stopping": true }))
-        }
-        Request::Enrol { content } => enrol(node, &content).await,
-        other => {
-            let node = node.clone();
-            tokio::task::spawn_blocking(move || answer_blocking(&node, other))
-                .await
-                .map_err(Failure::fault)?
-        }
+    if let Request::Enrol { content } = &request {
+        return enrol(node, content).await;
     }
+    if matches!(request, Request::SyncNow) {
+        return sync_now(node).await;
+    }
+    let node = node.clone();
+    tokio::task::spawn_blocking(move || answer_blocking(&node, request))
+        .await
+        .map_err(Failure::fault)?
 }
 
 fn answer_blocking(node: &Node, request: Request) -> Reply {
@@ -103,9 +98,12 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
             };
             value(desk.notice_change(&actor, Command::RetractNotice { notice, reason })?)
         }
-        Request::SyncNow | Request::Link { .. } | Request::Stop | Request::Enrol { .. } => {
-            Err(Failure::fault("answered elsewhere"))
+        Request::Link { up } => link(node, up),
+        Request::Stop => {
+            node.stopper.stop();
+            Ok(json!({ "stopping": true }))
         }
+        Request::SyncNow | Request::Enrol { .. } => Err(Failure::fault("answered elsewhere")),
     }
 }
 
@@ -115,14 +113,12 @@ fn value(answer: impl Serialize) -> Reply {
 
 /// The person of a login of this site.
 fn who(node: &Node, login: &str) -> Result<Who, Failure> {
-    node.desk
-        .who_blocking(login)
-        .map_err(|refusal| match refusal {
-            Refusal::SignIn => {
-                Failure::new(Exit::NotPermitted, format!("本站点没有登录名 {login}"))
-            }
-            other => other.into(),
-        })
+    node.desk.who_blocking(login).map_err(|refusal| {
+        if refusal == Refusal::SignIn {
+            return Failure::new(Exit::NotPermitted, format!("本站点没有登录名 {login}"));
+        }
+        refusal.into()
+    })
 }
 
 async fn sync_now(node: &Node) -> Reply {
@@ -245,9 +241,12 @@ fn log_case(log: CaseLog) -> Result<LogCase, Failure> {
 
 fn body(act: ActArgs) -> Result<ActBody, Failure> {
     Ok(match act {
-        ActArgs::Receive => {
-            return Err(Failure::usage("草稿请在网页上补全后收件"));
-        }
+        ActArgs::Receive => ActBody::Receive(Receive {
+            number: String::new(),
+            mandate: None,
+            taken: None,
+            duplicate_reason: None,
+        }),
         ActArgs::Accept {
             note,
             gaps,

@@ -170,9 +170,10 @@ mod tests {
     }
 
     async fn answer(request: Request) -> Reply {
-        match request {
-            Request::Status => Ok(serde_json::json!({ "node": "n-1" })),
-            other => Err(Failure::new(Exit::NotPermitted, other.word())),
+        if matches!(request, Request::Status) {
+            Ok(serde_json::json!({ "node": "n-1" }))
+        } else {
+            Err(Failure::new(Exit::NotPermitted, request.word()))
         }
     }
 

@@ -129,10 +129,7 @@ impl Door {
         let trust = self
             .store
             .read(|db| db.shared_trust())
-            .map_err(|error| match error {
-                StoreError::NotEnrolled => Failure::fault("这份批复不是给本机的,或本机没有入网票"),
-                other => Failure::fault(other),
-            })?;
+            .map_err(|error| Failure::fault(refused(&error)))?;
         let mut book = self.tickets.clone();
         let delivered = deliver(content, &trust, &mut book).map_err(|error| match error {
             DeliverError::OtherCounty => Failure::fault("这份批复属于其他县"),
@@ -208,12 +205,17 @@ fn ticket_text(content: &[u8]) -> Option<&str> {
 }
 
 fn refused(error: &StoreError) -> String {
-    match error {
-        StoreError::NotEnrolled => "本机尚未入网,请先放入入网票".to_owned(),
-        StoreError::Trust(TrustError::OtherCounty) => "这份文件属于其他县".to_owned(),
-        StoreError::Trust(why) => format!("这份文件不能采信:{why}"),
-        other => other.to_string(),
+    if matches!(error, StoreError::NotEnrolled) {
+        return "本机尚未入网,请先放入入网票".to_owned();
     }
+    if let StoreError::Trust(why) = error {
+        return if *why == TrustError::OtherCounty {
+            "这份文件属于其他县".to_owned()
+        } else {
+            format!("这份文件不能采信:{why}")
+        };
+    }
+    error.to_string()
 }
 
 impl Intake for Door {

@@ -227,12 +227,13 @@ pub async fn once(dir: &Path, loaded: Loaded, request: Request) -> Reply {
     let mut config = loaded.config;
     // Nobody is to call a node that is here for a moment.
     config.link.listen = None;
-    let with = match &request {
-        Request::SyncNow => With::Links,
-        Request::Stop | Request::Link { .. } => {
-            return Err(Failure::new(Exit::TryLater, "节点没有运行"));
-        }
-        _ => With::NoLinks,
+    if matches!(request, Request::Stop | Request::Link { .. }) {
+        return Err(Failure::new(Exit::TryLater, "节点没有运行"));
+    }
+    let with = if matches!(request, Request::SyncNow) {
+        With::Links
+    } else {
+        With::NoLinks
     };
     let node = open(dir, config, with).await?;
     let reply = answer(&node, request).await;

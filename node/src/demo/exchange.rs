@@ -58,20 +58,21 @@ impl End<'_> {
         for input in inputs {
             self.session.handle(input, now).map_err(Failure::fault)?;
             while let Some(effect) = self.session.poll() {
-                match effect {
-                    Effect::Send(message) => sent.push(message),
-                    Effect::Close(why) => return Err(Failure::fault(why)),
-                    effect => {
-                        self.settled |= matches!(effect, Effect::Settled(_));
-                        let peer = self.session.peer().clone();
-                        let done = self
-                            .store
-                            .write(move |db| perform(effect, &peer, &mut Linked { db, now }))
-                            .map_err(Failure::fault)?;
-                        for answer in done.answers {
-                            self.session.handle(answer, now).map_err(Failure::fault)?;
-                        }
-                    }
+                if let Effect::Send(message) = effect {
+                    sent.push(message);
+                    continue;
+                }
+                if let Effect::Close(why) = effect {
+                    return Err(Failure::fault(why));
+                }
+                self.settled |= matches!(effect, Effect::Settled(_));
+                let peer = self.session.peer().clone();
+                let done = self
+                    .store
+                    .write(move |db| perform(effect, &peer, &mut Linked { db, now }))
+                    .map_err(Failure::fault)?;
+                for answer in done.answers {
+                    self.session.handle(answer, now).map_err(Failure::fault)?;
                 }
             }
         }

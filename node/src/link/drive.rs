@@ -328,34 +328,31 @@ impl Work {
     ) {
         let clock = &shared.parts.clock;
         while let Some(effect) = session.poll() {
-            match effect {
-                Effect::Send(message) => {
-                    // The writer is gone when the connection is: the reader will say so.
-                    let _hung_up = out.send(message);
-                }
-                Effect::Close(closing) => {
-                    self.closing = Some(closing);
-                    return;
-                }
-                effect => {
-                    self.note(&effect, shared, peer);
-                    let (of_peer, now) = (peer.clone(), clock.now());
-                    let done = shared
-                        .parts
-                        .store
-                        .write(move |db| perform(effect, &of_peer, &mut Linked { db, now }));
-                    match done {
-                        Ok(done) => {
-                            self.tell(done.news, shared, teller);
-                            for answer in done.answers {
-                                let _violation = session.handle(answer, clock.now());
-                            }
-                        }
-                        Err(error) => {
-                            self.fault = Some(failed(&error));
-                            return;
-                        }
+            if let Effect::Send(message) = effect {
+                // The writer is gone when the connection is: the reader will say so.
+                let _hung_up = out.send(message);
+                continue;
+            }
+            if let Effect::Close(closing) = effect {
+                self.closing = Some(closing);
+                return;
+            }
+            self.note(&effect, shared, peer);
+            let (of_peer, now) = (peer.clone(), clock.now());
+            let done = shared
+                .parts
+                .store
+                .write(move |db| perform(effect, &of_peer, &mut Linked { db, now }));
+            match done {
+                Ok(done) => {
+                    self.tell(done.news, shared, teller);
+                    for answer in done.answers {
+                        let _violation = session.handle(answer, clock.now());
                     }
+                }
+                Err(error) => {
+                    self.fault = Some(failed(&error));
+                    return;
                 }
             }
         }
