@@ -72,6 +72,8 @@ pub const ITEMS_MAX: usize = 5_000;
 pub const CLOCK_AHEAD_MS_MAX: i64 = 24 * 3_600 * 1000;
 /// Two acts closer than this, without knowledge of each other, are in doubtful order.
 pub const CLOCK_DOUBT_MS: i64 = 10 * 60 * 1000;
+/// Epochs of one machine whose entries in one scope are taken: five years of daily power cuts.
+pub const EPOCHS_MAX: i64 = 2_000;
 /// A file taken from the inbox.
 pub const INBOX_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 

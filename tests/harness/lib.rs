@@ -3,5 +3,6 @@
 
 pub mod county;
 pub mod dice;
+pub mod hostile;
 pub mod process;
 pub mod world;

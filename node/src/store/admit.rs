@@ -18,7 +18,7 @@ use cuntong_protocol::{
     document::{Doc, change_facts},
     gate::{self, BatchError, Rule},
     id::{ChangeHash, DocId, NodeId},
-    limits::CLOCK_AHEAD_MS_MAX,
+    limits::{CLOCK_AHEAD_MS_MAX, EPOCHS_MAX},
     log::{Batch, Entry, LogHead, LogId, Rejection, Seal},
     sync::Admission,
     time::Millis,
@@ -87,6 +87,14 @@ impl Db {
                 })?;
                 Ok(admission)
             }
+            Ok(_) if !upstream && self.too_many_epochs(&batch.log)? => {
+                let rule = Rule::Epochs;
+                let rejection =
+                    Rejection::whole(batch.log, batch.first, rule.code(), rule.zh(), me);
+                self.transact(|db| db.refuse_whole(batch, &rejection, now))?;
+                admission.rejections.push(rejection);
+                Ok(admission)
+            }
             Ok(fresh) => {
                 admission.head = self.transact(|db| db.take_in(&mut work, &fresh, &batch.seal))?;
                 admission.rejections = work.rejections;
@@ -142,6 +150,24 @@ impl Db {
         })?;
         admission.rejections = work.rejections;
         Ok(admission)
+    }
+
+    /// Whether a log would be one more of a machine that has begun epoch after epoch: every log
+    /// stands in every greeting.
+    fn too_many_epochs(&self, log: &LogId) -> Result<bool> {
+        if self.find_log(log)?.is_some() {
+            return Ok(false);
+        }
+        let logs = self.first(
+            "SELECT count(*) FROM log WHERE kind = ?1 AND site = ?2 AND node = ?3",
+            (
+                log.scope.kind.code(),
+                log.scope.site.0,
+                &log.writer.node.0[..],
+            ),
+            |r| r.get::<_, i64>(0),
+        )?;
+        Ok(logs.unwrap_or(0) >= EPOCHS_MAX)
     }
 
     fn work(&self, log: LogId, upstream: bool, now: Millis) -> Result<Work> {
@@ -219,6 +245,11 @@ impl Db {
                 Verdict::Accepted(doc) => self.accept(work, *doc, entry)?,
                 Verdict::Refused { rule, reason } => {
                     self.refuse(work, head.seq, entry, rule, reason, identity.node)?;
+                }
+                // From above it was refused with a reason; from below nobody knows whether the
+                // writer heard of it, and the receipt must not hide it.
+                Verdict::Withheld if !work.upstream => {
+                    self.tell_withheld(work, head.seq, entry, identity.node)?;
                 }
                 Verdict::Withheld | Verdict::Waiting => {}
             }
@@ -317,6 +348,27 @@ impl Db {
             body: entry.body.as_deref().unwrap_or_default(),
         };
         self.quarantine(&put, work.now)?;
+        self.put_rejection(&rejection, true, work.now)?;
+        work.rejections.push(rejection);
+        Ok(())
+    }
+
+    fn tell_withheld(
+        &self,
+        work: &mut Work,
+        seq: u64,
+        entry: &Entry,
+        by: NodeId,
+    ) -> Result<()> {
+        let rejection = Rejection {
+            log: work.log,
+            seq,
+            doc: entry.doc,
+            hash: entry.hash,
+            rule: Rule::Withheld.code().to_owned(),
+            reason: Rule::Withheld.zh().to_owned(),
+            by,
+        };
         self.put_rejection(&rejection, true, work.now)?;
         work.rejections.push(rejection);
         Ok(())

@@ -55,7 +55,8 @@ impl Session {
                 continue;
             }
             for (log, head) in &receipt.held {
-                if !self.shared.contains(&log.scope) {
+                // Of a log that is not here nothing was sent: lists of made-up names stay out.
+                if !self.flow.held.contains_key(log) {
                     continue;
                 }
                 raise(&mut self.flow.known, *log, *head);
@@ -86,8 +87,7 @@ impl Session {
         for rejection in &rejections {
             self.proofs.unprove(rejection.log.scope);
             if rejection.by == self.peer.node && rejection.is_whole() {
-                self.flow.stalled.insert(rejection.log);
-                self.flow.flight.retain(|(log, _)| *log != rejection.log);
+                self.flow.stall(rejection.log);
             }
         }
         if !rejections.is_empty() {

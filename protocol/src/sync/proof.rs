@@ -11,10 +11,11 @@ use crate::{
     limits,
     log::{Batch, LogHead, LogId},
     sync::{Effect, Role, Session, Violation, session::Class},
-    wire::{Message, ScopeHeads, ScopeProof, Want, vector_hash},
+    wire::{Message, ScopeHeads, ScopeProof, Want, digest, vector_hash},
 };
 
-type Heads = BTreeMap<DocId, Vec<ChangeHash>>;
+/// A digest of each document's heads: a peer may name very many heads, and none is kept.
+type Heads = BTreeMap<DocId, u64>;
 
 /// What was proved, and the repair under way.
 #[derive(Debug, Default)]
@@ -216,11 +217,10 @@ impl Session {
             return;
         }
         let theirs = std::mem::take(&mut repair.theirs);
-        let mine: Heads = heads.into_iter().collect();
-        let differ: Vec<_> = mine
-            .iter()
-            .filter(|(doc, heads)| theirs.get(doc) != Some(heads))
-            .map(|(doc, heads)| (*doc, heads.clone()))
+        let mine = digests_of(&heads);
+        let differ: Vec<_> = heads
+            .into_iter()
+            .filter(|(doc, _)| theirs.get(doc) != mine.get(doc))
             .collect();
         let want: BTreeSet<_> = theirs
             .iter()
@@ -270,7 +270,7 @@ impl Session {
         else {
             return Ok(());
         };
-        repair.theirs.extend(heads.heads);
+        repair.theirs.extend(digests_of(&heads.heads));
         if repair.theirs.len() > limits::HEADS_SCOPE_MAX {
             return Err(Violation::TooManyDocuments);
         }
@@ -384,4 +384,9 @@ impl Session {
             self.proofs.theirs.remove(&scope);
         }
     }
+}
+
+fn digests_of(heads: &[(DocId, Vec<ChangeHash>)]) -> Heads {
+    let one = |(doc, heads): &(DocId, Vec<ChangeHash>)| (*doc, digest(*doc, heads));
+    heads.iter().map(one).collect()
 }
