@@ -310,3 +310,17 @@ async fn a_case_nobody_here_knows_has_no_page() {
         page.has("没有这一页");
     }
 }
+
+#[tokio::test]
+async fn the_words_of_a_case_with_everything_are_these() {
+    let browser = Browser::clerk(FakeDesk::township());
+    for (kind, name) in [
+        (CaseKind::Conflict, "conflict"),
+        (CaseKind::Decided, "decided"),
+    ] {
+        let page = browser
+            .get(&format!("/cases/{}", browser.desk.find(kind)))
+            .await;
+        insta::assert_snapshot!(name, page.words());
+    }
+}
