@@ -29,6 +29,7 @@ use crate::{
 
 mod custody;
 mod flow;
+mod forks;
 mod greeting;
 pub mod host;
 mod proof;
@@ -212,7 +213,7 @@ pub struct Settled {
     pub mismatched: Vec<Scope>,
     /// Logs left out of this session: forked or refused as a whole.
     pub stalled: Vec<LogId>,
-    /// Another session now would get further.
+    /// Another session would get further: at once the first time, then with growing pauses.
     pub again: bool,
 }
 

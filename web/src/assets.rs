@@ -66,8 +66,11 @@ pub(crate) fn version() -> &'static str {
     &VERSION
 }
 
-/// `GET /assets/{name}`
-pub(crate) async fn serve(Path(name): Path<String>) -> Result<Response, Failure> {
+/// `GET /assets/{version}/{name}`: the version is in the path, so that a module finds the one it
+/// imports under the same address as the page does, and runs it once.
+pub(crate) async fn serve(
+    Path((_version, name)): Path<(String, String)>,
+) -> Result<Response, Failure> {
     let asset = ASSETS
         .iter()
         .find(|asset| asset.name == name)

@@ -247,7 +247,7 @@ async fn build<D: Desk>(
     let focus = match asked.focus {
         "" if typed.get("name").is_empty() && typed.get("id").is_empty() => "id",
         "" if item.is_none() => "item_query",
-        "material-0" if item.as_ref().is_none_or(|item| item.materials.is_empty()) => "submit",
+        "material-0" if item.as_ref().is_none_or(|item| item.materials.is_empty()) => "receive",
         other => other,
     };
     Ok(IntakePage {

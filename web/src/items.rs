@@ -99,9 +99,9 @@ fn stage(stage: &cuntong_protocol::control::catalogue::NoticeStage) -> String {
             } else {
                 "天"
             };
-            format!("{}:{place}公示 {days} {unit}", stage.name)
+            format!("{}：{place}公示 {days} {unit}", stage.name)
         }
-        None => format!("{}:{place}长期公示", stage.name),
+        None => format!("{}：{place}长期公示", stage.name),
     }
 }
 

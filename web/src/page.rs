@@ -109,7 +109,7 @@ impl Shell {
 
     /// Address of a style sheet or module.
     pub(crate) fn asset(&self, name: &str) -> String {
-        format!("/assets/{name}?v={}", assets::version())
+        format!("/assets/{}/{name}", assets::version())
     }
 
     /// Choices of the display menu: name, word, label, chosen.

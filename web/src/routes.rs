@@ -75,7 +75,7 @@ pub(crate) fn table<D: Desk>() -> Vec<Route<D>> {
     let mut table = vec![
         show("/livez",                   Anyone,    home::live),
         show("/readyz",                  Anyone,    home::ready::<D>),
-        show("/assets/{name}",           Anyone,    assets::serve),
+        show("/assets/{version}/{name}", Anyone,    assets::serve),
         show("/login",                   Anyone,    sign_in::show::<D>),
         take("/login",                   Anyone,    sign_in::sign_in::<D>),
         take("/logout",                  Anyone,    sign_in::sign_out::<D>),

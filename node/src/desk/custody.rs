@@ -2,8 +2,11 @@
 //! stored here and signed by who holds the entries; never from whether a cable is plugged in.
 
 use cuntong_protocol::{
+    act::ActBody,
     calendar::civil_day,
-    id::{CaseId, DocId, Kind, NodeId},
+    document::{Write, change_facts},
+    fields,
+    id::{CaseId, ChangeHash, DocId, Kind, NodeId},
     role::Level,
     time::{ClockState, Millis},
 };
@@ -60,10 +63,7 @@ pub(crate) fn of_case(g: &Ground<'_>, case: CaseId) -> Result<CaseCustody> {
             worst = Some(custody);
         }
     }
-    // Nothing of it was written here or below: it came from above, which therefore has it.
-    Ok(worst.unwrap_or(CaseCustody::County(
-        parts(g, case)?.iter().map(|p| p.at).max().unwrap_or(g.now),
-    )))
+    Ok(worst.unwrap_or(CaseCustody::Local))
 }
 
 /// Custody of the entries of one log; none when they came from above.
@@ -72,8 +72,9 @@ fn of_part(g: &Ground<'_>, part: &Part) -> Result<Option<CaseCustody>> {
         return Ok(Some(CaseCustody::County(part.at)));
     }
     let own = part.node == g.node;
-    let writer_level = g.node_site(part.node).map(|(_, level)| level);
-    if !own && writer_level.is_none_or(|level| level >= g.level) {
+    let writer = g.node_site(part.node);
+    let answers = writer.is_some_and(|(site, level)| level < g.level || site == g.site);
+    if !own && !answers {
         return Ok(None);
     }
     let (mut township, mut county) = (None, None);
@@ -84,7 +85,8 @@ fn of_part(g: &Ground<'_>, part: &Part) -> Result<Option<CaseCustody>> {
             Some(Level::Village) | None => {}
         }
     }
-    if !own && g.level == Level::Township {
+    if !own {
+        // A township holds what its villages wrote; another machine's work came from above.
         township = township.max(Some(part.at));
     }
     Ok(Some(match (county, township) {
@@ -249,17 +251,50 @@ fn rejection(g: &Ground<'_>, refused: Refused) -> RejectionRow {
         Some(Kind::Notice) => "公示",
         None => "记录",
     };
-    let writer = g.node_name(refused.rejection.log.writer.node);
+    let writer = refused.rejection.log.writer.node;
+    let content = if writer == g.node {
+        content(g, refused.rejection.hash)
+    } else {
+        None
+    };
+    let what = content.unwrap_or_else(|| {
+        let seq = refused.rejection.seq;
+        format!("{} {kind} 第 {seq} 条", g.node_name(writer))
+    });
     RejectionRow {
         id: refused.id,
         at: refused.at,
         case: doc.case(),
-        what: format!("{writer} {kind} 第 {} 条", refused.rejection.seq),
+        what,
         rule: refused.rejection.rule,
         reason: refused.rejection.reason,
         by: g.node_name(refused.rejection.by),
         seen: refused.seen,
     }
+}
+
+/// What a refused change of this very node said: the person at the desk must be able to tell
+/// whose paper came back. A foreign change is not read: nobody has vouched for its bytes.
+fn content(g: &Ground<'_>, hash: ChangeHash) -> Option<String> {
+    let mut statement = g.conn().prepare_cached(query!("quarantine_body")).ok()?;
+    let body: Vec<u8> = statement.query_row([hash.0], |row| row.get(0)).ok()?;
+    let writes = change_facts(&body).ok()?.writes().ok()?;
+    let mut words: Vec<String> = Vec::new();
+    for write in writes {
+        match write {
+            Write::Act(_, act) => {
+                words.push(act.body.kind().zh().to_owned());
+                if let ActBody::Receive(receive) = act.body {
+                    words.push(receive.number);
+                }
+            }
+            Write::Field(name, Some(value)) if name == fields::NAME => {
+                words.push(value.reveal().to_owned());
+            }
+            Write::Field(..) => {}
+        }
+    }
+    Some(words.join(" "))
 }
 
 /// What the header says is built from.

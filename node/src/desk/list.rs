@@ -29,6 +29,8 @@ use crate::{
 pub(crate) const PAGE_ROWS_MAX: u64 = 200;
 /// Counting stops here: nobody pages further, and a count must not walk a county's cases.
 pub(crate) const COUNT_MAX: u64 = 10_000;
+/// The same for a search: who finds a thousand people types another character.
+const HITS_MAX: u64 = 1_000;
 /// Suggestions for autofill.
 const RESIDENTS_MAX: usize = 9;
 /// The next cases on the page of the day.

@@ -10,10 +10,7 @@ use cuntong_web::desk::{Board, NoticeRow, NoticeStatus, Site};
 use jiff::civil::Date;
 use rusqlite::{Row, ToSql};
 
-use super::{
-    custody,
-    ground::{Area, Ground, query, rows},
-};
+use super::ground::{Area, Ground, query, rows};
 use crate::store::Result;
 
 /// Notices in one list.
@@ -65,12 +62,20 @@ pub(crate) fn board(g: &Ground<'_>) -> Result<Board> {
         as_of: if g.level == Level::County {
             Some(g.now)
         } else {
-            custody::newest_receipts(g)?
-                .into_iter()
-                .map(|(_, at)| at)
-                .max()
+            heard_from_above(g)?
         },
     })
+}
+
+/// When an upstream was last heard of.
+fn heard_from_above(g: &Ground<'_>) -> Result<Option<Millis>> {
+    let above = |node| g.node_site(node).is_some_and(|(_, level)| level > g.level);
+    let notes = g.db.peers()?;
+    let seen = notes
+        .into_iter()
+        .filter(|(node, _)| above(*node))
+        .map(|(_, note)| note.last_seen);
+    Ok(seen.max())
 }
 
 /// Sites on whose boards this site may hang a notice: itself and what lies below.

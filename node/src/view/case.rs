@@ -219,7 +219,7 @@ pub(crate) fn due_kind(stored: &str) -> &'static str {
 
 /// The first day on which the light of this deadline is yellow; the deadline's own day at latest,
 /// so that counting lights of a county is a range of an index and needs no calendar.
-fn yellow_from(due: &Due, calendar: &Calendar) -> Date {
+pub(super) fn yellow_from(due: &Due, calendar: &Calendar) -> Date {
     let mut first = due.date;
     for _day in 0..YELLOW_DAYS_MAX {
         let Ok(before) = first.yesterday() else {

@@ -287,6 +287,29 @@ fn the_light_of_a_deadline_is_yellow_before_its_day_and_the_row_knows_since_when
 }
 
 #[test]
+fn on_every_day_the_row_shows_the_light_that_the_fold_would() {
+    let w = World::new();
+    let due = cuntong_protocol::case::Due {
+        date: jiff::civil::date(2026, 10, 9),
+        provisional: false,
+        calendar_version: 1,
+    };
+    let from = super::case::yellow_from(&due, &w.calendar);
+    let mut day = jiff::civil::date(2026, 8, 1);
+    while day < jiff::civil::date(2026, 10, 20) {
+        let row = if day > due.date {
+            cuntong_protocol::case::Light::Red
+        } else if from <= day {
+            cuntong_protocol::case::Light::Yellow
+        } else {
+            cuntong_protocol::case::Light::Green
+        };
+        assert_eq!(row, fold::light(&due, day, &w.calendar), "{day}");
+        day = day.tomorrow().unwrap();
+    }
+}
+
+#[test]
 fn the_same_paper_typed_at_two_places_is_marked_until_somebody_links_it() {
     let mut w = World::new();
     let first = w.open(VILLAGE, "李四", LI);

@@ -54,6 +54,34 @@ fn every_node_makes_the_same_genesis_and_other_documents_make_another() {
     );
 }
 
+/// Golden: acts are signed facts that outlive every version of the program.
+#[test]
+fn the_bytes_of_an_act_never_change() {
+    use data_encoding::HEXLOWER;
+    let decided = Act {
+        saw: Some(ActId::of(Millis(10), 2, writer(1))),
+        body: ActBody::Decide(crate::act::Decide {
+            granted: false,
+            reason: "收入超标".into(),
+            remedies: "复议".into(),
+        }),
+        ..act("")
+    };
+    let bytes = encode(&decided).unwrap();
+    let golden = concat!(
+        "874801010101010101010105005000000000000a0002d1d5f575cfc3b866",
+        "82098183f46ce694b6e585a5e8b685e6a08766e5a48de8aeae07"
+    );
+    assert_eq!(HEXLOWER.encode(&bytes), golden);
+    assert_eq!(act_of_bytes(&bytes), Some(decided));
+    let longer = [&bytes[..], &[0]].concat();
+    assert_eq!(
+        act_of_bytes(&longer),
+        None,
+        "nothing may hide behind an act"
+    );
+}
+
 #[test]
 fn one_write_is_one_change_that_another_node_can_take_in() {
     let mut here = Doc::new(id());

@@ -3,6 +3,8 @@
 //! If one desk knew of the other's act, that is the order. Else the earlier by clocks that can
 //! be believed and are far enough apart. Else the decision is kept and the deciding body rules.
 
+use std::collections::BTreeSet;
+
 use super::{
     Ground,
     order::{Line, Placed},
@@ -27,8 +29,12 @@ pub(super) struct Verdict {
 /// Settles pair after pair until no withdrawal and decision stand against each other.
 pub(super) fn settle(line: &Line<'_>, ground: &Ground<'_>) -> Verdict {
     let mut verdict = Verdict::default();
+    let has = |kind| line.acts.iter().any(|a| a.read.act.body.kind() == kind);
+    if !has(ActKind::Withdraw) || !has(ActKind::Decide) {
+        return verdict;
+    }
     // Acts that order itself makes void: left out of the trials only.
-    let mut passed = std::collections::BTreeSet::new();
+    let mut passed = BTreeSet::new();
     // Each round takes one act out of the trials.
     for _round in 0..=line.acts.len() {
         let trial = |without, alone: ActKind| {

@@ -65,6 +65,10 @@ fn ask(guard: Guard, a: &Asked<'_>) -> Result<(), Refusal> {
         (Guard::Earlier, ActBody::Duplicate(duplicate)) => earlier(duplicate, a),
         (Guard::MayWithdraw, _) => scope(a, "撤回", |mandate| mandate.may_withdraw),
         (Guard::MayCollect, ActBody::Deliver(deliver)) if deliver.way == DeliveryWay::Brought => {
+            // Who carries somebody's result away from the authority acts in that person's place.
+            if a.role == Role::Agent && a.case.is_some_and(|case| case.mandate.is_none()) {
+                return Err(Refusal::MandateMissing);
+            }
             scope(a, "代领结果", |mandate| mandate.may_collect)
         }
         (

@@ -1,6 +1,7 @@
 //! What the rules allow and refuse, said as sentences about the service.
 
 mod admission;
+mod agreement;
 mod intake;
 mod notices;
 mod steps;

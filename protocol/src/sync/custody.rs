@@ -87,8 +87,7 @@ impl Session {
         for rejection in &rejections {
             self.proofs.unprove(rejection.log.scope);
             if rejection.by == self.peer.node && rejection.is_whole() {
-                self.flow.stalled.insert(rejection.log);
-                self.flow.flight.retain(|(log, _)| *log != rejection.log);
+                self.flow.stall(rejection.log);
             }
         }
         if !rejections.is_empty() {

@@ -7,7 +7,7 @@ use crate::{
     limits,
     log::{Batch, LogHead, LogId, Rejection},
     sync::{Admission, Effect, Found, Session, Violation, session::Class},
-    wire::{Fork, Message},
+    wire::Message,
 };
 
 /// Positions of both sides in the logs they share.
@@ -28,6 +28,9 @@ pub(super) struct Flow {
     dry: BTreeSet<LogId>,
     /// Logs left alone for the rest of the session: forked, or refused as a whole.
     pub(super) stalled: BTreeSet<LogId>,
+    /// Forks told to the peer, and those handed to the host.
+    pub(super) forks_told: BTreeSet<LogId>,
+    pub(super) forks_met: BTreeSet<LogId>,
     /// Batches with the host, and the position that follows them.
     pub(super) admitting: usize,
     expected: BTreeMap<LogId, u64>,
@@ -48,11 +51,17 @@ pub(super) fn raise(map: &mut BTreeMap<LogId, LogHead>, log: LogId, head: LogHea
     higher
 }
 
-fn at(map: &BTreeMap<LogId, LogHead>, log: &LogId) -> LogHead {
+pub(super) fn at(map: &BTreeMap<LogId, LogHead>, log: &LogId) -> LogHead {
     map.get(log).copied().unwrap_or(LogHead::START)
 }
 
 impl Flow {
+    /// Leaves a log alone for the rest of the session.
+    pub(super) fn stall(&mut self, log: LogId) {
+        self.stalled.insert(log);
+        self.flight.retain(|(l, _)| *l != log);
+    }
+
     /// Takes in the durable heads; one that is known to be further already stays.
     pub(super) fn hold(&mut self, vector: BTreeMap<LogId, LogHead>) {
         for (log, head) in vector {
@@ -125,80 +134,6 @@ impl Flow {
 }
 
 impl Session {
-    /// Forks that two vectors show, and own logs that are longer elsewhere.
-    pub(super) fn compare_vectors(&mut self) {
-        let known: Vec<_> = self.flow.known.iter().map(|(l, h)| (*l, *h)).collect();
-        for (log, theirs) in known {
-            let mine = at(&self.flow.held, &log);
-            if mine.seq == theirs.seq && mine.chain != theirs.chain {
-                self.forked(log, mine, theirs, None);
-            } else if log.writer == self.me.writer && theirs.seq > mine.seq {
-                // The past was lost: what this node writes from here on must not go on from it.
-                self.report.again = true;
-                self.effect(Effect::BeginEpoch(Fork {
-                    log,
-                    held: theirs,
-                    by: self.peer.node,
-                    seal: None,
-                }));
-            }
-        }
-    }
-
-    /// Two branches of one log: `mine` here, `theirs` there.
-    fn forked(
-        &mut self,
-        log: LogId,
-        mine: LogHead,
-        theirs: LogHead,
-        seal: Option<crate::log::Seal>,
-    ) {
-        if !self.flow.stalled.insert(log) {
-            return;
-        }
-        self.report.again |= self.peer.upstream;
-        self.flow.flight.retain(|(l, _)| *l != log);
-        let seen = Fork {
-            log,
-            held: theirs,
-            by: self.peer.node,
-            seal: None,
-        };
-        if log.writer.node == self.me.writer.node {
-            self.effect(Effect::BeginEpoch(seen));
-            return;
-        }
-        if self.peer.upstream {
-            self.effect(Effect::Forked(seen));
-        }
-        if !self.peer.upstream || log.writer.node == self.peer.node {
-            let told = Fork {
-                log,
-                held: mine,
-                by: self.me.writer.node,
-                seal,
-            };
-            self.send(Class::First, Message::Fork(told));
-        }
-    }
-
-    pub(super) fn told_of_fork(&mut self, fork: Fork) {
-        if !self.shared.contains(&fork.log.scope) || fork.by != self.peer.node {
-            return;
-        }
-        if !self.flow.stalled.insert(fork.log) {
-            return;
-        }
-        self.flow.flight.retain(|(log, _)| *log != fork.log);
-        if fork.log.writer.node == self.me.writer.node {
-            self.report.again = true;
-            self.effect(Effect::BeginEpoch(fork));
-        } else if self.peer.upstream {
-            self.report.again = true;
-            self.effect(Effect::Forked(fork));
-        }
-    }
-
     /// Asks the host for the next batch while the window has room.
     pub(super) fn read_next(&mut self) {
         while self.flow.flight.len() < limits::WINDOW_BATCHES && self.flow.reading.is_none() {
@@ -217,12 +152,14 @@ impl Session {
         if self.flow.reading == Some(log) {
             self.flow.reading = None;
         }
-        if !self.shared.contains(&log.scope) || self.flow.stalled.contains(&log) {
+        if !self.shared.contains(&log.scope) {
             return;
         }
         let reached = self.flow.reached(&log);
+        let stalled = self.flow.stalled.contains(&log);
         match found {
             Found::Forked(held, seal) => self.forked(log, held, reached, seal),
+            Found::Nothing | Found::Batch(_) if stalled => {}
             Found::Batch(batch)
                 if batch.log == log && batch.last() > reached.seq && batch.first > 0 =>
             {

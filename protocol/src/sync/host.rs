@@ -20,7 +20,8 @@ pub trait Replica {
     /// The entries past `after` up to a seal, at most [`crate::limits::BATCH_BYTES_MAX`] bytes.
     /// `Forked` when the log's chain at `after.seq` is not `after.chain`.
     fn read(&mut self, log: LogId, after: LogHead) -> Result<Found, Self::Error>;
-    /// Takes a batch through [`crate::gate`].
+    /// Takes a batch through [`crate::gate`]. Entries of this node's own present epoch that were
+    /// not here mean that its past was lost: it begins a new one.
     fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, Self::Error>;
     /// Takes entries already held through the gate again, where a document lacks their change.
     fn readmit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, Self::Error>;

@@ -222,6 +222,10 @@ impl Session {
         if settled && !self.settled {
             self.settlement = Some(self.summary());
         }
+        if self.settled && !settled {
+            // The line may have been quiet for hours: the wait begins now.
+            self.heard = self.now;
+        }
         self.settled = settled;
     }
 

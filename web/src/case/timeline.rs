@@ -139,7 +139,7 @@ impl Lines<'_> {
             let name = missing
                 .material
                 .map_or_else(|| "其他".to_owned(), |i| self.material(i));
-            self.say("补正", format!("{name}:{}", missing.how));
+            self.say("补正", format!("{name}：{}", missing.how));
         }
         self.say("期限", format!("{} 日内", correct.days));
     }

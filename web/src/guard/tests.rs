@@ -26,6 +26,7 @@ fn address(desk: &FakeDesk, path: &str) -> String {
         crate::testing::notice_id(1).text()
     };
     path.replace("{id}", &id)
+        .replace("{version}", "0")
         .replace("{name}", "style.css")
         .replace("{code}", "990010001000")
 }
@@ -72,7 +73,7 @@ async fn every_answer_carries_the_headers_that_protect_it() {
     for path in [
         "/",
         "/livez",
-        "/assets/app.js",
+        "/assets/0/app.js",
         "/nowhere",
         "/cases/zz",
         "/board",

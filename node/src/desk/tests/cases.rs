@@ -1,14 +1,16 @@
 use std::collections::BTreeSet;
 
 use cuntong_protocol::{
-    act::ActKind, command::Command, refusal::Refusal, role::Role, state::State,
+    act::ActKind, command::Command, id::NodeId, log::Rejection, refusal::Refusal, role::Role,
+    state::State,
 };
 use cuntong_web::desk::{CaseCustody, View};
 
 use super::fixture::{
-    County, HUB, LI, QINGXI, SHIQIAO, TOWN, accept, close, deliver, form, grant, review,
+    County, HUB, LI, QINGXI, SHIQIAO, TOWN, accept, close, deliver, form, grant,
+    public_of as public, review,
 };
-use crate::desk::{Ground, list, page};
+use crate::desk::{Ground, custody, list, page};
 
 #[test]
 fn a_case_goes_from_the_village_to_the_township_and_back() {
@@ -148,6 +150,45 @@ fn custody_goes_from_here_to_the_township_to_the_county() {
         .perform_blocking(&village.actor, amend)
         .unwrap();
     assert!(matches!(village.row(case).custody, CaseCustody::Local));
+}
+
+#[test]
+fn what_the_county_refuses_comes_back_with_whose_paper_it_was() {
+    let place = County::new().desk(SHIQIAO);
+    let (case, number) = place.log("李四", LI);
+    let before = place.desk.status().unwrap();
+    let hub = NodeId::of_key(&public(HUB));
+    let now = place.clock.now();
+    place
+        .store
+        .write(move |db| {
+            let (log, head) = db.whole_vector()?.into_iter().next().unwrap();
+            let batch = db.batch(&log, 0)?.unwrap();
+            let rejection = Rejection {
+                log,
+                seq: head.seq,
+                doc: batch.entries[0].doc,
+                hash: batch.entries[0].hash,
+                rule: "G401".to_owned(),
+                reason: "样例".to_owned(),
+                by: hub,
+            };
+            db.reject(&[rejection], true, now)
+        })
+        .unwrap();
+    let tray = place.look(|g| custody::rejections(g, None, 10));
+    assert_eq!(tray.len(), 1);
+    assert_eq!(tray[0].what, format!("登记 收件 {number} 李四"));
+    assert_eq!((tray[0].case, tray[0].seen), (Some(case), false));
+    assert_eq!(tray[0].by, "云麓县(样例)");
+    let after = place.desk.status().unwrap();
+    assert_eq!((after.rejected, after.epoch), (1, before.epoch + 1));
+    assert_eq!(place.view(View::All).len(), 0);
+    // The same paper typed again gets another number: the refused one is on a receipt out there.
+    let (_, again) = place.log("李四", LI);
+    assert!(again > number);
+    let held = place.look(move |g| custody::of_case(g, case));
+    assert_eq!(held, CaseCustody::Rejected);
 }
 
 #[test]

@@ -310,6 +310,11 @@ fn public(n: u8) -> [u8; 32] {
     key(n).verifying_key().to_bytes()
 }
 
+/// The signing key of a site's machine.
+pub(super) fn public_of(site: SiteId) -> [u8; 32] {
+    public(seed(site))
+}
+
 fn seed(site: SiteId) -> u8 {
     u8::try_from(site.0).unwrap() + 100
 }

@@ -45,7 +45,7 @@ CREATE INDEX case_row_site_state ON case_row (site, state, rid);
 CREATE INDEX case_row_wait ON case_row (state, due, rid) WHERE state IN ('correcting', 'closed');
 CREATE INDEX case_row_turn ON case_row (turn, due, rid) WHERE turn > 0;
 CREATE INDEX case_row_site_turn ON case_row (site, turn, due, rid) WHERE turn > 0;
-CREATE INDEX case_row_due ON case_row (due, rid) WHERE due < '9999';
+CREATE INDEX case_row_due ON case_row (due, rid, yellow_from) WHERE due < '9999';
 CREATE INDEX case_row_pending ON case_row (rid)
     WHERE conflict + needs_ruling + twin > 0;
 CREATE INDEX case_row_person ON case_row (id_no, item) WHERE id_no <> '';

@@ -462,7 +462,10 @@ impl Replica for Node {
 
     fn fork(&mut self, peer: &Peer, fork: &Fork) -> Result<Vec<(LogId, LogHead)>, String> {
         if fork.log.writer.node == self.writer.node {
-            if fork.log.writer.epoch < self.writer.epoch {
+            let key = self.key.verifying_key().to_bytes();
+            let proof = fork.seal.as_ref();
+            let proven = proof.is_some_and(|s| s.head == fork.held && s.verify(&fork.log, &key));
+            if fork.log.writer.epoch < self.writer.epoch || !(peer.upstream || proven) {
                 return Ok(Vec::new());
             }
             return Ok(self.begin_epoch(fork.log, peer.node));

@@ -61,3 +61,60 @@ fn a_restored_hub_takes_back_what_the_nodes_below_hold() {
     meet(&mut world);
     assert_eq!(world.nodes[HUB].vector(), world.nodes[SHIQIAO].vector());
 }
+
+/// A restored township meets a village first, which alone holds what the township lost.
+#[test]
+fn a_restored_township_learns_it_from_a_village_that_shows_its_seal() {
+    for (before, after) in [(2, 1), (2, 2), (2, 3)] {
+        let mut world = World::new();
+        let results = Scope {
+            kind: Kind::Handling,
+            site: fixture::SHIQIAO,
+        };
+        world.write(TOWN, results, 1, 2);
+        meet(&mut world);
+        let backup = world.nodes[TOWN].clone();
+        world.write(TOWN, results, 2, before);
+        world.connect(SHIQIAO, TOWN);
+        world.run();
+        world.lines.clear();
+        world.nodes[TOWN] = backup;
+        world.write(TOWN, results, 3, after);
+        for _session in 0..2 {
+            world.connect(SHIQIAO, TOWN);
+            world.run();
+            world.lines.clear();
+        }
+        assert_eq!(world.nodes[TOWN].writer.epoch, 2, "{before} {after}");
+        meet(&mut world);
+        for node in [HUB, TOWN, SHIQIAO] {
+            assert_eq!(world.nodes[node].docs.len(), 3, "{before} {after}: {node}");
+        }
+        assert_eq!(world.nodes[HUB].vector(), world.nodes[SHIQIAO].vector());
+        world.check();
+    }
+}
+
+#[test]
+fn a_village_cannot_make_the_township_begin_an_epoch_without_proof() {
+    let mut world = World::new();
+    let results = Scope {
+        kind: Kind::Handling,
+        site: fixture::SHIQIAO,
+    };
+    world.write(TOWN, results, 1, 2);
+    meet(&mut world);
+    let log = LogId {
+        scope: results,
+        writer: world.nodes[TOWN].writer,
+    };
+    // A branch the township never wrote, under a seal it never made.
+    let forged = world.nodes[SHIQIAO].logs.get_mut(&log).unwrap();
+    forged.entries[1].hash = ChangeHash([9; 32]);
+    let head = forged.head();
+    forged.seals.values_mut().for_each(|seal| seal.head = head);
+    world.connect(SHIQIAO, TOWN);
+    world.run();
+    assert_eq!(world.nodes[TOWN].writer.epoch, 1);
+    assert_eq!(world.nodes[TOWN].forks, 0);
+}
