@@ -2,7 +2,7 @@
 //! folder is not listed here.
 
 mod formats;
-mod hostile;
 mod histories;
+mod hostile;
 mod tidy;
 mod whole_way;
