@@ -34,7 +34,7 @@ pub struct Hostile {
     pub writer: Writer,
     pub at: Millis,
     clock: HybridClock,
-    cases: u8,
+    cases: u32,
 }
 
 /// A field with that value.
@@ -77,7 +77,9 @@ impl Hostile {
     /// A document id that is new.
     pub fn new_doc(&mut self, scope: Scope) -> DocId {
         self.cases += 1;
-        CaseId::new(scope.site, [0xE0 + self.cases % 16; 11]).doc(scope.kind)
+        let mut unique = [0xE0; 11];
+        unique[7..].copy_from_slice(&self.cases.to_be_bytes());
+        CaseId::new(scope.site, unique).doc(scope.kind)
     }
 
     /// An act as an honest desk of its site would write it.
@@ -272,6 +274,11 @@ impl Call {
     /// Until when the called node waits, and for what.
     pub fn deadline(&self) -> Option<(Millis, &'static str)> {
         self.session.deadline()
+    }
+
+    /// How much the called node keeps of the call, measured by what its session shows of itself.
+    pub fn weight(&self) -> usize {
+        format!("{:?}", self.session).len()
     }
 
     fn tell(&mut self, world: &mut World, input: Input) {

@@ -6,11 +6,11 @@ use std::{sync::Arc, time::Duration};
 use cuntong_protocol::{
     control::signed::Trust,
     id::NodeId,
-    limits::MESSAGE_BYTES_MAX,
     policy,
     sync::{Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled, host::perform},
     wire::{
-        Message, codec,
+        Message,
+        codec::{self, DecodeError},
         frame::{self, Deflater, Inflater},
     },
 };
@@ -405,7 +405,7 @@ fn failed(error: &StoreError) -> Failed {
 
 fn end_of(closing: &Closing) -> Ended {
     let (close, reason) = match closing {
-        Closing::Stopped => (Close::Stop, Reason::HubDown),
+        Closing::Stopped | Closing::Again => (Close::Stop, Reason::HubDown),
         Closing::Silent(_) => (Close::Silent, Reason::HubDown),
         Closing::Busy(_) => (Close::Stop, Reason::Busy),
         Closing::ToldBusy(_) => (Close::Busy, Reason::Busy),
@@ -437,16 +437,23 @@ async fn read(mut stream: RecvStream, messages: mpsc::Sender<Result<Message, Str
 
 /// The next message; `None` when the stream or the connection ended.
 async fn next(stream: &mut RecvStream, inflater: &mut Inflater) -> Result<Option<Message>, String> {
-    let mut prefix = [0; 4];
-    if stream.read_exact(&mut prefix).await.is_err() {
-        return Ok(None);
+    loop {
+        let mut prefix = [0; 4];
+        if stream.read_exact(&mut prefix).await.is_err() {
+            return Ok(None);
+        }
+        let length = frame::length(prefix).map_err(|e| e.to_string())?;
+        let Some(frame) = exactly(stream, length).await else {
+            return Ok(None);
+        };
+        let bytes = inflater.message(&frame).map_err(|e| e.to_string())?;
+        match codec::decode(&bytes) {
+            Ok(message) => return Ok(Some(message)),
+            // A newer minor version says something this one does not know.
+            Err(DecodeError::Unknown(_)) => {}
+            Err(garbage) => return Err(garbage.to_string()),
+        }
     }
-    let length = frame::length(prefix).map_err(|e| e.to_string())?;
-    let Some(frame) = exactly(stream, length.min(MESSAGE_BYTES_MAX)).await else {
-        return Ok(None);
-    };
-    let bytes = inflater.message(&frame).map_err(|e| e.to_string())?;
-    codec::decode(&bytes).map(Some).map_err(|e| e.to_string())
 }
 
 /// So many bytes, with memory for no more than has come.

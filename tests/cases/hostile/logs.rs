@@ -203,8 +203,15 @@ fn sealing_two_truths_at_one_position_is_answered_with_a_fork() {
     let head = first.seal.head;
     let call = siege.push([first]);
     assert!(call.rules().is_empty() && !call.told_of_fork());
-    let call = siege.push([second]);
-    assert!(call.told_of_fork());
+    // Told openly, it is a fork; told as if nothing had been sent before, it is passed over, and
+    // the receipt names what the hub holds.
+    let mut open = Call::of(&mut siege.world, HUB, &siege.peer);
+    let hello = siege.peer.hello(vec![(log, second.seal.head)]);
+    open.say(&mut siege.world, &hello);
+    assert!(open.told_of_fork());
+    let covert = siege.push([second]);
+    let named = covert.receipts().into_iter().flat_map(|r| r.held.clone());
+    assert_eq!(named.collect::<Vec<_>>(), [(log, head)]);
     assert_eq!(siege.world.db(HUB).log_head(&log).unwrap(), head, "the hub's branch stays");
     assert!(siege.heads_of(other.doc).is_empty());
     siege.stands();

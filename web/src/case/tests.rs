@@ -132,7 +132,7 @@ async fn an_empty_correction_is_refused_and_what_was_typed_stays() {
     page.has("<title>错误")
         .has("href=\"#correct-how-2\"")
         .has("id=\"correct-how-2\"");
-    page.has("href=\"#correct-days\"").has("先写的");
+    page.has("href=\"#correct-days\"").has("value=\"先写的\"");
     page.has("<details class=\"act act-correct\" open>");
     assert!(browser.desk.command().is_none());
 }
