@@ -6,7 +6,7 @@ use std::path::Path;
 use cuntong_protocol::{
     act::{
         Accept, ActBody, Close, Correct, Decide, Deliver, DeliveryWay, Mandate, Missing, Publish,
-        Reason, Refuse, Supplement,
+        Reason, Receive, Refuse, Supplement,
     },
     calendar::civil_day,
     command::{Actor, Command, LogCase},
@@ -38,21 +38,16 @@ const LIST_MAX: u64 = 200;
 /// Why not, with the exit code.
 pub async fn answer(node: &Node, request: Request) -> Reply {
     tracing::debug!(request = request.word(), "asked");
-    match request {
-        Request::SyncNow => sync_now(node).await,
-        Request::Link { up } => link(node, up),
-        Request::Stop => {
-            node.stopper.stop();
-            Ok(json!({ "stopping": true }))
-        }
-        Request::Enrol { content } => enrol(node, &content).await,
-        other => {
-            let node = node.clone();
-            tokio::task::spawn_blocking(move || answer_blocking(&node, other))
-                .await
-                .map_err(Failure::fault)?
-        }
+    if let Request::Enrol { content } = &request {
+        return enrol(node, content).await;
     }
+    if matches!(request, Request::SyncNow) {
+        return sync_now(node).await;
+    }
+    let node = node.clone();
+    tokio::task::spawn_blocking(move || answer_blocking(&node, request))
+        .await
+        .map_err(Failure::fault)?
 }
 
 fn answer_blocking(node: &Node, request: Request) -> Reply {
@@ -65,11 +60,20 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
             let who = who(node, &log.login)?;
             value(desk.case_log(&who.actor, log_case(log)?)?)
         }
-        Request::CaseList { state, query, limit } => {
+        Request::CaseList {
+            state,
+            query,
+            limit,
+        } => {
             let state = state.map(|word| state_of(&word)).transpose()?;
             let text = query.unwrap_or_default();
             let limit = limit.min(LIST_MAX);
-            value(desk.case_list(CaseQuery { state, text, limit, ..CaseQuery::default() })?)
+            value(desk.case_list(CaseQuery {
+                state,
+                text,
+                limit,
+                ..CaseQuery::default()
+            })?)
         }
         Request::CaseShow { case } => value(desk.case_show(None, desk.find_case(&case)?)?),
         Request::CaseAct { case, login, act } => {
@@ -82,7 +86,11 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
             let notices = desk.notice_list()?;
             Ok(json!({ "notices": notices }))
         }
-        Request::NoticeWithdraw { notice, login, reason } => {
+        Request::NoticeWithdraw {
+            notice,
+            login,
+            reason,
+        } => {
             let notice = notice.parse().map_err(|_not_an_id| Refusal::NoSuchNotice)?;
             let actor = match login {
                 Some(login) => who(node, &login)?.actor,
@@ -90,9 +98,12 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
             };
             value(desk.notice_change(&actor, Command::RetractNotice { notice, reason })?)
         }
-        Request::SyncNow | Request::Link { .. } | Request::Stop | Request::Enrol { .. } => {
-            Err(Failure::fault("answered elsewhere"))
+        Request::Link { up } => link(node, up),
+        Request::Stop => {
+            node.stopper.stop();
+            Ok(json!({ "stopping": true }))
         }
+        Request::SyncNow | Request::Enrol { .. } => Err(Failure::fault("answered elsewhere")),
     }
 }
 
@@ -102,11 +113,11 @@ fn value(answer: impl Serialize) -> Reply {
 
 /// The person of a login of this site.
 fn who(node: &Node, login: &str) -> Result<Who, Failure> {
-    node.desk.who_blocking(login).map_err(|refusal| match refusal {
-        Refusal::SignIn => {
-            Failure::new(Exit::NotPermitted, format!("本站点没有登录名 {login}"))
+    node.desk.who_blocking(login).map_err(|refusal| {
+        if refusal == Refusal::SignIn {
+            return Failure::new(Exit::NotPermitted, format!("本站点没有登录名 {login}"));
         }
-        other => other.into(),
+        refusal.into()
     })
 }
 
@@ -130,19 +141,31 @@ async fn sync_now(node: &Node) -> Reply {
 }
 
 fn link(node: &Node, up: bool) -> Reply {
-    let links = node.links.as_ref().ok_or(Refusal::NotEnrolled)?;
-    links.set_plugged(up);
+    if node.links.is_none() {
+        return Err(Refusal::NotEnrolled.into());
+    }
+    node.plugs.set_demo(up);
     Ok(json!({ "up": up }))
 }
 
 async fn enrol(node: &Node, content: &str) -> Reply {
-    let content = HEXLOWER.decode(content.as_bytes()).map_err(Failure::usage)?;
+    let content = HEXLOWER
+        .decode(content.as_bytes())
+        .map_err(Failure::usage)?;
     let door = node.door.clone();
     let taken = tokio::task::spawn_blocking(move || door.take(&content))
         .await
         .map_err(Failure::fault)??;
-    let TakenIn::Ticket { fingerprint, request_file } = &taken else {
-        let state = if taken == TakenIn::Joined { "joined" } else { "taken" };
+    let TakenIn::Ticket {
+        fingerprint,
+        request_file,
+    } = &taken
+    else {
+        let state = if taken == TakenIn::Joined {
+            "joined"
+        } else {
+            "taken"
+        };
         return Ok(json!({ "state": state, "words": taken.zh() }));
     };
     if node.ask_to_join().await? {
@@ -180,12 +203,14 @@ fn state_of(word: &str) -> Result<State, Failure> {
     })
 }
 
-/// The command a `case log` means. `material.N=WORD` is a material; one that is not named counts
-/// as handed in on paper.
+/// The command a `case log` means; `material.N=WORD` is the state of a material.
 fn log_case(log: CaseLog) -> Result<LogCase, Failure> {
     let mut case = LogCase {
         item: log.item,
-        mandate: log.mandate.then(|| Mandate { may_collect: true, ..Mandate::default() }),
+        mandate: log.mandate.then(|| Mandate {
+            may_collect: true,
+            ..Mandate::default()
+        }),
         duplicate_reason: log.duplicate_reason,
         receive: !log.draft,
         once: Some(crate::clock::random()),
@@ -201,7 +226,11 @@ fn log_case(log: CaseLog) -> Result<LogCase, Failure> {
             let _before = case.fields.insert(key, Private::new(value));
         }
     }
-    let known = [(fields::NAME, Some(log.name)), (fields::ID, Some(log.id)), (fields::PHONE, log.phone)];
+    let known = [
+        (fields::NAME, Some(log.name)),
+        (fields::ID, Some(log.id)),
+        (fields::PHONE, log.phone),
+    ];
     for (key, value) in known {
         if let Some(value) = value {
             let _before = case.fields.insert(key.to_owned(), Private::new(value));
@@ -212,12 +241,21 @@ fn log_case(log: CaseLog) -> Result<LogCase, Failure> {
 
 fn body(act: ActArgs) -> Result<ActBody, Failure> {
     Ok(match act {
-        ActArgs::Receive => {
-            return Err(Failure::usage("草稿请在网页上补全后收件"));
-        }
-        ActArgs::Accept { note, gaps, gap_days } => {
-            ActBody::Accept(Accept { gaps, gap_days, note })
-        }
+        ActArgs::Receive => ActBody::Receive(Receive {
+            number: String::new(),
+            mandate: None,
+            taken: None,
+            duplicate_reason: None,
+        }),
+        ActArgs::Accept {
+            note,
+            gaps,
+            gap_days,
+        } => ActBody::Accept(Accept {
+            gaps,
+            gap_days,
+            note,
+        }),
         ActArgs::Correct { missing, days } => ActBody::Correct(Correct {
             missing: missing
                 .into_iter()
@@ -228,17 +266,41 @@ fn body(act: ActArgs) -> Result<ActBody, Failure> {
         ActArgs::Supplement { materials, note } => {
             ActBody::Supplement(Supplement { materials, note })
         }
-        ActArgs::Refuse { reason, basis, competent } => {
-            ActBody::Refuse(Refuse { reason, basis, competent })
-        }
+        ActArgs::Refuse {
+            reason,
+            basis,
+            competent,
+        } => ActBody::Refuse(Refuse {
+            reason,
+            basis,
+            competent,
+        }),
         ActArgs::Review { note } => ActBody::Review(Reason { text: note }),
-        ActArgs::Decide { granted, reason, remedies } => {
-            ActBody::Decide(Decide { granted, reason, remedies })
-        }
-        ActArgs::Close { result, result_number } => ActBody::Close(Close { result, result_number }),
-        ActArgs::Deliver { way, receiver, note } => {
-            ActBody::Deliver(Deliver { way: way_of(&way)?, receiver, note })
-        }
+        ActArgs::Decide {
+            granted,
+            reason,
+            remedies,
+        } => ActBody::Decide(Decide {
+            granted,
+            reason,
+            remedies,
+        }),
+        ActArgs::Close {
+            result,
+            result_number,
+        } => ActBody::Close(Close {
+            result,
+            result_number,
+        }),
+        ActArgs::Deliver {
+            way,
+            receiver,
+            note,
+        } => ActBody::Deliver(Deliver {
+            way: way_of(&way)?,
+            receiver,
+            note,
+        }),
         ActArgs::Withdraw { reason } => ActBody::Withdraw(Reason { text: reason }),
         ActArgs::Terminate { reason } => ActBody::Terminate(Reason { text: reason }),
     })
@@ -251,7 +313,9 @@ fn way_of(word: &str) -> Result<DeliveryWay, Failure> {
         "brought" => DeliveryWay::Brought,
         "electronic" => DeliveryWay::Electronic,
         _ => {
-            return Err(Failure::usage("--way 应为 collected、mailed、brought 或 electronic"));
+            return Err(Failure::usage(
+                "--way 应为 collected、mailed、brought 或 electronic",
+            ));
         }
     })
 }
@@ -274,12 +338,18 @@ fn publish(node: &Node, notice: NoticePublish) -> Reply {
         case: None,
         correction: String::new(),
     };
-    value(node.desk.notice_change(&who.actor, Command::PublishNotice(version))?)
+    value(
+        node.desk
+            .notice_change(&who.actor, Command::PublishNotice(version))?,
+    )
 }
 
 /// A place by its id, division code or name.
 fn place_of(node: &Node, text: &str) -> Result<SiteId, Failure> {
-    let trust = node.store.read(|db| db.shared_trust()).map_err(Failure::fault)?;
+    let trust = node
+        .store
+        .read(|db| db.shared_trust())
+        .map_err(Failure::fault)?;
     let by_id = text.parse::<SiteId>().ok();
     trust
         .places()
@@ -301,7 +371,10 @@ fn publisher(node: &Node) -> Result<Actor, Failure> {
         .people
         .iter()
         .find(|person| person.site == site && person.roles.contains(&Role::Publisher))
-        .map(|person| Actor { person: person.id, roles: person.roles.clone(), site })
+        .map(|person| Actor {
+            person: person.id,
+            roles: person.roles.clone(),
+            site,
+        })
         .ok_or_else(|| Refusal::NotYourRole(Role::Publisher.zh()).into())
 }
-

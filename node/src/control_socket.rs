@@ -122,7 +122,10 @@ pub async fn ask(dir: &Path, request: &Request) -> Option<Reply> {
     let stream = UnixStream::connect(path(dir)).await.ok()?;
     let reply = exchange(stream, request).await;
     Some(reply.unwrap_or_else(|error| {
-        Err(Failure::new(Exit::TryLater, format!("节点没有答复:{error}")))
+        Err(Failure::new(
+            Exit::TryLater,
+            format!("节点没有答复:{error}"),
+        ))
     }))
 }
 
@@ -132,7 +135,9 @@ async fn exchange(stream: UnixStream, request: &Request) -> std::io::Result<Repl
     line.push(b'\n');
     write.write_all(&line).await?;
     let mut line = String::new();
-    let read = BufReader::new(read.take(LINE_BYTES_MAX)).read_line(&mut line).await?;
+    let read = BufReader::new(read.take(LINE_BYTES_MAX))
+        .read_line(&mut line)
+        .await?;
     if read == 0 {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
     }
@@ -165,9 +170,10 @@ mod tests {
     }
 
     async fn answer(request: Request) -> Reply {
-        match request {
-            Request::Status => Ok(serde_json::json!({ "node": "n-1" })),
-            other => Err(Failure::new(Exit::NotPermitted, other.word())),
+        if matches!(request, Request::Status) {
+            Ok(serde_json::json!({ "node": "n-1" }))
+        } else {
+            Err(Failure::new(Exit::NotPermitted, request.word()))
         }
     }
 
@@ -186,7 +192,10 @@ mod tests {
         assert_eq!(reply.unwrap()["node"], "n-1");
         let refused = ask(&place.0, &Request::Verify).await.unwrap().unwrap_err();
         assert_eq!(refused.exit, Exit::NotPermitted);
-        let mode = std::fs::metadata(path(&place.0)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(path(&place.0))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         stopper.stop();
         served.await.unwrap().unwrap();
@@ -204,7 +213,10 @@ mod tests {
         }
         let stream = UnixStream::connect(path(&place.0)).await.unwrap();
         let (read, mut write) = stream.into_split();
-        write.write_all(b"{\"do\":\"nothing\"}\n{\"do\":\"status\"}\n").await.unwrap();
+        write
+            .write_all(b"{\"do\":\"nothing\"}\n{\"do\":\"status\"}\n")
+            .await
+            .unwrap();
         let mut lines = BufReader::new(read).lines();
         assert!(lines.next_line().await.unwrap().unwrap().contains("usage"));
         assert!(lines.next_line().await.unwrap().unwrap().contains("n-1"));

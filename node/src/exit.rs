@@ -89,12 +89,15 @@ impl std::error::Error for Failure {}
 impl From<cuntong_protocol::refusal::Refusal> for Failure {
     fn from(refusal: cuntong_protocol::refusal::Refusal) -> Self {
         use cuntong_protocol::refusal::Refusal;
-        let exit = match &refusal {
-            Refusal::DiskFull | Refusal::LockedOut(_) => Exit::TryLater,
-            Refusal::Fault(_) => Exit::Failed,
-            Refusal::NotEnrolled => Exit::Configuration,
-            // Every other reason, and those still to come, is a rule that says no.
-            _ => Exit::NotPermitted,
+        // Every other reason, and those still to come, is a rule that says no.
+        let exit = if matches!(refusal, Refusal::DiskFull | Refusal::LockedOut(_)) {
+            Exit::TryLater
+        } else if matches!(refusal, Refusal::Fault(_)) {
+            Exit::Failed
+        } else if matches!(refusal, Refusal::NotEnrolled) {
+            Exit::Configuration
+        } else {
+            Exit::NotPermitted
         };
         Self {
             exit,

@@ -50,9 +50,13 @@ impl Papers {
         };
         let renewer = match (db.meta(RENEWER)?, db.secret(RENEWER_KEY)?) {
             (Some(certificate), Some(key)) => {
-                let key: [u8; 32] =
-                    key[..].try_into().map_err(|_length| StoreError::Damaged(RENEWER_KEY))?;
-                Some(Renewer { certificate, key: Seed::from_bytes(key) })
+                let key: [u8; 32] = key[..]
+                    .try_into()
+                    .map_err(|_length| StoreError::Damaged(RENEWER_KEY))?;
+                Some(Renewer {
+                    certificate,
+                    key: Seed::from_bytes(key),
+                })
             }
             (Some(_) | None, _) => None,
         };
@@ -76,10 +80,7 @@ impl Papers {
     }
 }
 
-fn shown(
-    keys: &NodeKeys,
-    certificate: &[u8],
-) -> std::result::Result<Arc<CertifiedKey>, Failure> {
+fn shown(keys: &NodeKeys, certificate: &[u8]) -> std::result::Result<Arc<CertifiedKey>, Failure> {
     tls::present(vec![certificate.to_vec()], &keys.tls.pkcs8()).map_err(Failure::fault)
 }
 
@@ -110,9 +111,9 @@ pub fn renewed(
 /// A failing disk.
 pub fn joining(db: &Db) -> Result<Option<Joining>> {
     match db.secret(JOINING)? {
-        Some(bytes) if !bytes.is_empty() => {
-            Joining::from_bytes(&bytes).map(Some).map_err(|_damage| StoreError::Damaged(JOINING))
-        }
+        Some(bytes) if !bytes.is_empty() => Joining::from_bytes(&bytes)
+            .map(Some)
+            .map_err(|_damage| StoreError::Damaged(JOINING)),
         Some(_) | None => Ok(None),
     }
 }
@@ -134,9 +135,9 @@ pub fn become_node(db: &mut Db, joining: &Joining, joined: &Joined, now: Millis)
     let keys = joining.keys();
     db.transact(|db| {
         let documents: Vec<_> = joined.trust.needed_by(joined.site, &[]);
-        let (first, rest) = documents
-            .split_first()
-            .ok_or(StoreError::Refused("the county's answer holds no documents"))?;
+        let (first, rest) = documents.split_first().ok_or(StoreError::Refused(
+            "the county's answer holds no documents",
+        ))?;
         db.found(first, joined.trust.county(), now)?;
         for document in rest {
             let _new_or_same = db.take_control(document, now)?;
@@ -165,7 +166,8 @@ pub fn become_node(db: &mut Db, joining: &Joining, joined: &Joined, now: Millis)
 /// # Errors
 /// When the key cannot sign.
 pub fn stranger(keys: &NodeKeys, clock: &Clock) -> std::result::Result<Arc<CertifiedKey>, Failure> {
-    let own = Ca::create("stranger", &keys.tls, &mut Chance, clock.now()).map_err(Failure::fault)?;
+    let own =
+        Ca::create("stranger", &keys.tls, &mut Chance, clock.now()).map_err(Failure::fault)?;
     debug_assert!(own.certificate().len() <= certificate::CERTIFICATE_BYTES_MAX);
     shown(keys, own.certificate())
 }

@@ -45,11 +45,16 @@ pub struct Door {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TakenIn {
     /// A ticket: this machine may ask now, online or with this file.
-    Ticket { fingerprint: String, request_file: PathBuf },
+    Ticket {
+        fingerprint: String,
+        request_file: PathBuf,
+    },
     /// A grant that made this machine a node.
     Joined,
     /// A grant for another machine, which will be told when it asks.
-    Grant { waited: bool },
+    Grant {
+        waited: bool,
+    },
     Control(ControlKind, u64),
     /// Known already.
     Known,
@@ -82,21 +87,30 @@ impl Door {
         } else if Signed::open(content).is_ok() {
             self.control(content)?
         } else {
-            return Err(Failure::fault("认不出:不是入网票、入网批复,也不是县里签发的文件"));
+            return Err(Failure::fault(
+                "认不出:不是入网票、入网批复,也不是县里签发的文件",
+            ));
         };
         self.bell.notify_waiters();
         Ok(taken)
     }
 
     fn ticket(&self, text: &str) -> Result<TakenIn, Failure> {
-        let ticket = Ticket::read(text).map_err(|_unreadable| {
-            Failure::fault("入网票不完整或抄错了,请重新扫描或抄写")
-        })?;
-        if self.store.read(identity::Papers::load).map_err(Failure::fault)?.is_some() {
+        let ticket = Ticket::read(text)
+            .map_err(|_unreadable| Failure::fault("入网票不完整或抄错了,请重新扫描或抄写"))?;
+        if self
+            .store
+            .read(identity::Papers::load)
+            .map_err(Failure::fault)?
+            .is_some()
+        {
             return Err(Failure::fault("本机已入网,不需要入网票"));
         }
         let now = self.clock.now();
-        let begun = self.store.write(move |db| begin(db, ticket, now)).map_err(Failure::fault)?;
+        let begun = self
+            .store
+            .write(move |db| begin(db, ticket, now))
+            .map_err(Failure::fault)?;
         let request_file = self.dir.join(format!("request.{REQUEST_FILE}"));
         replace(&request_file, begun.request())?;
         Ok(TakenIn::Ticket {
@@ -112,10 +126,10 @@ impl Door {
             self.join(joining, joined)?;
             return Ok(TakenIn::Joined);
         }
-        let trust = self.store.read(|db| db.shared_trust()).map_err(|error| match error {
-            StoreError::NotEnrolled => Failure::fault("这份批复不是给本机的,或本机没有入网票"),
-            other => Failure::fault(other),
-        })?;
+        let trust = self
+            .store
+            .read(|db| db.shared_trust())
+            .map_err(|error| Failure::fault(refused(&error)))?;
         let mut book = self.tickets.clone();
         let delivered = deliver(content, &trust, &mut book).map_err(|error| match error {
             DeliverError::OtherCounty => Failure::fault("这份批复属于其他县"),
@@ -128,7 +142,9 @@ impl Door {
                 tracing::debug!(%error, "a document of the grant is not newer");
             }
         }
-        Ok(TakenIn::Grant { waited: delivered.waited })
+        Ok(TakenIn::Grant {
+            waited: delivered.waited,
+        })
     }
 
     /// Makes this machine the node that a county's answer says it is.
@@ -167,11 +183,7 @@ impl Door {
 }
 
 /// Keeps the request made with an earlier call of the same ticket: the county answers to it.
-fn begin(
-    db: &mut crate::store::Db,
-    ticket: Ticket,
-    now: Millis,
-) -> Result<Joining, StoreError> {
+fn begin(db: &mut crate::store::Db, ticket: Ticket, now: Millis) -> Result<Joining, StoreError> {
     let failed = |_| StoreError::Refused("the machine's keys could not be made");
     let joining = match identity::joining(db)? {
         Some(before) if before.ticket() == &ticket => return Ok(before),
@@ -187,16 +199,23 @@ fn begin(
 
 fn ticket_text(content: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(content).ok()?.trim();
-    text.get(..PREFIX.len()).filter(|head| head.eq_ignore_ascii_case(PREFIX)).map(|_head| text)
+    text.get(..PREFIX.len())
+        .filter(|head| head.eq_ignore_ascii_case(PREFIX))
+        .map(|_head| text)
 }
 
 fn refused(error: &StoreError) -> String {
-    match error {
-        StoreError::NotEnrolled => "本机尚未入网,请先放入入网票".to_owned(),
-        StoreError::Trust(TrustError::OtherCounty) => "这份文件属于其他县".to_owned(),
-        StoreError::Trust(why) => format!("这份文件不能采信:{why}"),
-        other => other.to_string(),
+    if matches!(error, StoreError::NotEnrolled) {
+        return "本机尚未入网,请先放入入网票".to_owned();
     }
+    if let StoreError::Trust(why) = error {
+        return if *why == TrustError::OtherCounty {
+            "这份文件属于其他县".to_owned()
+        } else {
+            format!("这份文件不能采信:{why}")
+        };
+    }
+    error.to_string()
 }
 
 impl Intake for Door {
@@ -209,12 +228,16 @@ impl Intake for Door {
         }
         // An authority first, then what it signs.
         Signed::open(content).map_or(u8::MAX, |signed| {
-            let place = ControlKind::ALL.iter().position(|kind| *kind == signed.content.kind);
+            let place = ControlKind::ALL
+                .iter()
+                .position(|kind| *kind == signed.content.kind);
             place.map_or(u8::MAX, |place| 2 + place as u8)
         })
     }
 
     fn take(&self, content: Vec<u8>) -> Result<String, String> {
-        Self::take(self, &content).map(|taken| taken.zh()).map_err(|failure| failure.to_string())
+        Self::take(self, &content)
+            .map(|taken| taken.zh())
+            .map_err(|failure| failure.to_string())
     }
 }

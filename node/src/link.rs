@@ -6,10 +6,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::AtomicUsize,
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicUsize},
 };
 
 use cuntong_protocol::{
@@ -76,6 +73,8 @@ pub struct Parts {
     /// The hub's means of renewing others' certificates.
     pub renewer: Option<Renewer>,
     pub tickets: Tickets,
+    /// False: begins unplugged.
+    pub plugged: bool,
     /// Shows the demo's switch.
     pub demo: bool,
     pub stop: Stop,
@@ -155,7 +154,10 @@ impl Links {
     /// # Errors
     /// When the address cannot be bound, or the node does not belong to a county.
     pub fn start(parts: Parts) -> Result<Self, Failure> {
-        let trust = parts.store.read(|db| db.shared_trust()).map_err(Failure::fault)?;
+        let trust = parts
+            .store
+            .read(|db| db.shared_trust())
+            .map_err(Failure::fault)?;
         let site = parts.store.read(|db| db.site()).map_err(Failure::fault)?;
         let level = trust
             .places()
@@ -172,13 +174,16 @@ impl Links {
             handshakes: AtomicUsize::new(0),
             upstream: Mutex::new(upstreams(&parts.config.upstream, &trust, site)),
             trust: RwLock::new(trust),
-            plugged: watch::Sender::new(true),
+            plugged: watch::Sender::new(parts.plugged),
             orders,
             parts,
         });
         // Whoever makes entries durable, a person or a session: the others hear of it.
         let news = shared.parts.news.clone();
-        shared.parts.store.listen(Box::new(move |heads| news.committed(heads.to_vec())));
+        shared
+            .parts
+            .store
+            .listen(Box::new(move |heads| news.committed(heads.to_vec())));
         if shared.parts.config.listen.is_some() {
             drop(tokio::spawn(listen::run(shared.clone())));
         }
@@ -292,7 +297,7 @@ fn upstreams(addresses: &[String], trust: &Trust, site: SiteId) -> Vec<Upstream>
         .enumerate()
         .map(|(index, address)| Upstream {
             address: address.clone(),
-            state: UpstreamState::Connecting,
+            state: UpstreamState::Waiting,
             node: above.get(index).and_then(|site| {
                 let nodes = &trust.roster().nodes;
                 nodes.iter().find(|n| n.site == *site).map(|n| n.node)
@@ -307,8 +312,15 @@ fn upstreams(addresses: &[String], trust: &Trust, site: SiteId) -> Vec<Upstream>
 impl Shared {
     /// What peers are judged by at this moment.
     fn ground(&self) -> tls::Ground {
-        let trust = self.trust.read().unwrap_or_else(PoisonError::into_inner).clone();
-        tls::Ground { trust, now: self.parts.clock.now() }
+        let trust = self
+            .trust
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        tls::Ground {
+            trust,
+            now: self.parts.clock.now(),
+        }
     }
 
     /// The county's newest word, read again from the store.
@@ -331,7 +343,11 @@ impl Shared {
     }
 
     fn own(&self) -> Arc<CertifiedKey> {
-        self.own.read().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.own
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .clone()
     }
 
     /// When the certificate shown was issued.

@@ -13,7 +13,10 @@ use crate::{config, exit::Failure};
 /// When the log file cannot be opened.
 pub fn start(dir: &Path, config: &config::Log) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.level).map_err(Failure::configuration)?;
-    let logger = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter);
+    let logger = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(filter);
     // A second subscriber is refused: the first goes on.
     let _started_before = if config.file {
         let folder = dir.join("log");

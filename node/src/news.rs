@@ -59,7 +59,10 @@ impl News {
             return;
         }
         // Nobody listening is the usual state of a node on its own.
-        let _nobody = self.sender.send(Told { from, inputs: inputs.into() });
+        let _nobody = self.sender.send(Told {
+            from,
+            inputs: inputs.into(),
+        });
     }
 
     /// Entries became durable by a person's hand.

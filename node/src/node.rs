@@ -27,6 +27,8 @@ use crate::{
 const READERS: usize = 4;
 /// The trusted floor of the clock.
 const CLOCK_FILE: &str = "clock";
+/// There while the demo's switch is off: a pulled cable stays pulled through a restart.
+const UNPLUGGED_FILE: &str = "unplugged";
 
 /// A node, opened. Clones share everything.
 #[derive(Clone)]
@@ -38,6 +40,8 @@ pub struct Node {
     pub desk: NodeDesk,
     /// None until the machine is a node, and for commands that need no other node.
     pub links: Option<Links>,
+    /// The same links as the desk sees them.
+    pub plugs: Arc<dyn LinkHandle>,
     pub door: Door,
     pub news: News,
     /// Ends everything.
@@ -78,14 +82,18 @@ impl Node {
             bell: Arc::new(Notify::new()),
         };
         let links = match with {
-            With::Links => links(&config, &store, &clock, &news, tickets, &stop)?,
+            With::Links => links(dir, &config, &store, &clock, &news, tickets, &stop)?,
             With::NoLinks => None,
         };
         let handle: Arc<dyn LinkHandle> = match &links {
-            Some(links) => Arc::new(Plugs { links: links.clone(), clock: clock.clone() }),
+            Some(links) => Arc::new(Plugs {
+                links: links.clone(),
+                clock: clock.clone(),
+                unplugged: dir.join(UNPLUGGED_FILE),
+            }),
             None => Arc::new(NoLinks),
         };
-        let desk = NodeDesk::new(store.clone(), clock.clone(), handle);
+        let desk = NodeDesk::new(store.clone(), clock.clone(), handle.clone());
         Ok(Self {
             dir: dir.to_owned(),
             config: Arc::new(config),
@@ -93,6 +101,7 @@ impl Node {
             store,
             desk,
             links,
+            plugs: handle,
             door,
             news,
             stopper: Arc::new(stopper),
@@ -126,10 +135,16 @@ impl Node {
             match asked {
                 Ok(Asked::Joined(joined)) => return self.join(joining, *joined).await,
                 Ok(Asked::Waiting) => return Ok(false),
-                Ok(Asked::Refused { reason, passing: false }) => {
+                Ok(Asked::Refused {
+                    reason,
+                    passing: false,
+                }) => {
                     return Err(Failure::new(Exit::NotPermitted, reason));
                 }
-                Ok(Asked::Refused { reason, passing: true }) => {
+                Ok(Asked::Refused {
+                    reason,
+                    passing: true,
+                }) => {
                     tracing::info!(%hub, %reason, "asked to join; not yet");
                 }
                 Err(failed) => {
@@ -173,6 +188,7 @@ impl Node {
 }
 
 fn links(
+    dir: &Path,
     config: &Config,
     store: &Store,
     clock: &Clock,
@@ -203,6 +219,7 @@ fn links(
             identity::renewed(&of_renewal, &keys, der, time.now())
         }),
         tickets,
+        plugged: !(config.demo.switch && dir.join(UNPLUGGED_FILE).exists()),
         demo: config.demo.switch,
         stop: stop.clone(),
     };
@@ -219,13 +236,17 @@ fn opening(error: &StoreError) -> Failure {
 
 fn make_private(dir: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
 }
 
 /// The links as the desk sees them.
 struct Plugs {
     links: Links,
     clock: Clock,
+    unplugged: PathBuf,
 }
 
 impl LinkHandle for Plugs {
@@ -237,7 +258,9 @@ impl LinkHandle for Plugs {
                 upstream: true,
                 state: up.state.word(),
                 reason: up.failed.map(|failed| failed.reason.word()),
-                next_try_s: up.next_try.map(|at| (at.since(now).max(0) / 1000).unsigned_abs()),
+                next_try_s: up
+                    .next_try
+                    .map(|at| (at.since(now).max(0) / 1000).unsigned_abs()),
                 last_session_at: up.last_session,
             })
         });
@@ -262,5 +285,15 @@ impl LinkHandle for Plugs {
 
     fn set_demo(&self, up: bool) {
         self.links.set_plugged(up);
+        let remembered = if up {
+            std::fs::remove_file(&self.unplugged)
+        } else {
+            std::fs::write(&self.unplugged, b"")
+        };
+        if let Err(error) = remembered
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "the switch is forgotten at the next start");
+        }
     }
 }

@@ -15,18 +15,38 @@ pub enum Request {
     /// One whole session with the first reachable upstream.
     SyncNow,
     /// The demo's switch: plug (`true`) or unplug this node's links.
-    Link { up: bool },
+    Link {
+        up: bool,
+    },
     Verify,
-    Backup { file: String },
+    Backup {
+        file: String,
+    },
     /// A ticket's text, or the content of a file, as lower-case hexadecimal.
-    Enrol { content: String },
+    Enrol {
+        content: String,
+    },
     CaseLog(CaseLog),
-    CaseList { state: Option<String>, query: Option<String>, limit: u64 },
-    CaseShow { case: String },
-    CaseAct { case: String, login: String, act: ActArgs },
+    CaseList {
+        state: Option<String>,
+        query: Option<String>,
+        limit: u64,
+    },
+    CaseShow {
+        case: String,
+    },
+    CaseAct {
+        case: String,
+        login: String,
+        act: ActArgs,
+    },
     NoticePublish(NoticePublish),
     NoticeList,
-    NoticeWithdraw { notice: String, login: Option<String>, reason: String },
+    NoticeWithdraw {
+        notice: String,
+        login: Option<String>,
+        reason: String,
+    },
     /// Ends the node in order.
     Stop,
 }
@@ -49,17 +69,48 @@ pub struct CaseLog {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "snake_case")]
 pub enum ActArgs {
-    Accept { note: String, gaps: Vec<u32>, gap_days: u16 },
+    Accept {
+        note: String,
+        gaps: Vec<u32>,
+        gap_days: u16,
+    },
     /// `(material index, how to mend it)`
-    Correct { missing: Vec<(Option<u32>, String)>, days: u16 },
-    Supplement { materials: Vec<u32>, note: String },
-    Refuse { reason: String, basis: String, competent: String },
-    Review { note: String },
-    Decide { granted: bool, reason: String, remedies: String },
-    Close { result: String, result_number: String },
-    Deliver { way: String, receiver: Option<String>, note: String },
-    Withdraw { reason: String },
-    Terminate { reason: String },
+    Correct {
+        missing: Vec<(Option<u32>, String)>,
+        days: u16,
+    },
+    Supplement {
+        materials: Vec<u32>,
+        note: String,
+    },
+    Refuse {
+        reason: String,
+        basis: String,
+        competent: String,
+    },
+    Review {
+        note: String,
+    },
+    Decide {
+        granted: bool,
+        reason: String,
+        remedies: String,
+    },
+    Close {
+        result: String,
+        result_number: String,
+    },
+    Deliver {
+        way: String,
+        receiver: Option<String>,
+        note: String,
+    },
+    Withdraw {
+        reason: String,
+    },
+    Terminate {
+        reason: String,
+    },
     Receive,
 }
 

@@ -50,9 +50,11 @@ pub async fn run(dir: &Path, loaded: Loaded) -> Result<Exit, Failure> {
 async fn serve(dir: &Path, config: Config) -> Result<Ended, Failure> {
     let interrupted = interrupt()?;
     let node = open(dir, config, With::Links).await?;
-    let pages = TcpListener::bind(node.config.web.listen).await.map_err(|error| {
-        Failure::configuration(format!("web.listen {}: {error}", node.config.web.listen))
-    })?;
+    let pages = TcpListener::bind(node.config.web.listen)
+        .await
+        .map_err(|error| {
+            Failure::configuration(format!("web.listen {}: {error}", node.config.web.listen))
+        })?;
     let mut parts = JoinSet::new();
     parts.spawn(serve_pages(node.clone(), pages));
     parts.spawn(serve_control(node.clone()));
@@ -225,12 +227,13 @@ pub async fn once(dir: &Path, loaded: Loaded, request: Request) -> Reply {
     let mut config = loaded.config;
     // Nobody is to call a node that is here for a moment.
     config.link.listen = None;
-    let with = match &request {
-        Request::SyncNow => With::Links,
-        Request::Stop | Request::Link { .. } => {
-            return Err(Failure::new(Exit::TryLater, "节点没有运行"));
-        }
-        _ => With::NoLinks,
+    if matches!(request, Request::Stop | Request::Link { .. }) {
+        return Err(Failure::new(Exit::TryLater, "节点没有运行"));
+    }
+    let with = if matches!(request, Request::SyncNow) {
+        With::Links
+    } else {
+        With::NoLinks
     };
     let node = open(dir, config, with).await?;
     let reply = answer(&node, request).await;
@@ -260,7 +263,10 @@ pub async fn restore(dir: &Path, loaded: Loaded, backup: &Path) -> Reply {
     .map_err(Failure::fault)??;
     // Opened once, so that the new epoch has begun before anybody believes the restoration.
     let node = open(dir, loaded.config, With::NoLinks).await?;
-    let epoch = node.store.read(|db| Ok(db.identity()?.writer.epoch)).map_err(Failure::fault);
+    let epoch = node
+        .store
+        .read(|db| Ok(db.identity()?.writer.epoch))
+        .map_err(Failure::fault);
     node.close().await?;
     Ok(json!({ "dir": dir.display().to_string(), "epoch": epoch? }))
 }
@@ -276,7 +282,10 @@ fn set_aside(
         original.push(side);
         let mut kept = database.as_os_str().to_owned();
         kept.push(format!(".before-{stamp}{side}"));
-        let (original, kept) = (std::path::PathBuf::from(original), std::path::PathBuf::from(kept));
+        let (original, kept) = (
+            std::path::PathBuf::from(original),
+            std::path::PathBuf::from(kept),
+        );
         if original.exists() {
             std::fs::rename(&original, &kept)?;
             moved.push((kept, original));

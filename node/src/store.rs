@@ -54,6 +54,6 @@ pub use verify::Report;
 const QUERIES: &[(&str, &str)] = &[
     ("batch", log::BATCH),
     ("waiting", custody::WAITING),
-    ("case_entries", custody::CASE_ENTRIES),
+    ("case_entries", custody::case::CASE_ENTRIES),
     ("scope_vector", log::VECTOR),
 ];

@@ -24,7 +24,10 @@ pub struct Tickets {
 impl Tickets {
     /// The book in that state directory; its folders are made when first needed.
     pub fn new(dir: &Path) -> Self {
-        Self { bindings: dir.join("tickets"), requests: dir.join("requests") }
+        Self {
+            bindings: dir.join("tickets"),
+            requests: dir.join("requests"),
+        }
     }
 
     fn file(&self, ticket: &TicketId) -> PathBuf {
@@ -39,7 +42,12 @@ impl Tickets {
     pub fn hand_on(&self, request: &[u8]) -> io::Result<()> {
         fs::create_dir_all(&self.requests)?;
         let name = blake3::hash(request).to_hex();
-        replace(&self.requests.join(format!("{}.{REQUEST_FILE}", &name[..16])), request)
+        replace(
+            &self
+                .requests
+                .join(format!("{}.{REQUEST_FILE}", &name[..16])),
+            request,
+        )
     }
 
     /// Who waits for the registrar: node and time of its first request.
@@ -47,7 +55,12 @@ impl Tickets {
     /// # Errors
     /// A failing disk or a damaged file.
     pub fn open_requests(&self) -> Result<Vec<(NodeId, Binding)>, BookError> {
-        Ok(self.all()?.into_iter().filter(|b| b.grant.is_none()).map(|b| (b.node, b)).collect())
+        Ok(self
+            .all()?
+            .into_iter()
+            .filter(|b| b.grant.is_none())
+            .map(|b| (b.node, b))
+            .collect())
     }
 
     fn all(&self) -> Result<Vec<Binding>, BookError> {
@@ -70,7 +83,11 @@ impl Tickets {
 impl TicketBook for Tickets {
     fn binding(&self, ticket: &TicketId) -> Result<Option<Binding>, BookError> {
         let path = self.file(ticket);
-        if path.exists() { read(&path).map(Some) } else { Ok(None) }
+        if path.exists() {
+            read(&path).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn keep(&mut self, binding: Binding) -> Result<(), BookError> {
@@ -100,8 +117,11 @@ fn book(error: impl std::fmt::Display) -> BookError {
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let _left_behind = fs::remove_file(&new);
-    let mut file =
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)?;

@@ -213,7 +213,8 @@ pub struct Settled {
     pub mismatched: Vec<Scope>,
     /// Logs left out of this session: forked or refused as a whole.
     pub stalled: Vec<LogId>,
-    /// Another session would get further: at once the first time, then with growing pauses.
+    /// Another session would get further: logs forked, or places changed. The caller closes this
+    /// one and is to call again.
     pub again: bool,
 }
 
@@ -224,6 +225,9 @@ pub enum Closing {
     Stopped,
     #[error("nothing heard in time, waiting for {0}")]
     Silent(&'static str),
+    /// Only a caller closes so, once both sides agree on the rest.
+    #[error("another session gets further")]
+    Again,
     #[error("the peer is busy for {0} ms")]
     Busy(u32),
     #[error("told the peer to come back in {0} ms")]

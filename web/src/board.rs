@@ -74,4 +74,10 @@ mod tests {
         let page = Browser::nobody(FakeDesk::village()).get("/board").await;
         page.has("可能不是最新");
     }
+
+    #[tokio::test]
+    async fn the_words_of_the_board_are_these() {
+        let page = Browser::nobody(FakeDesk::village()).get("/board").await;
+        insta::assert_snapshot!("board", page.words());
+    }
 }

@@ -197,10 +197,11 @@ async fn enter<D: Desk>(
             .map(Display::of_cookie)
             .unwrap_or_default(),
         path: uri.path().to_owned(),
+        safe: matches!(*request.method(), Method::GET | Method::HEAD),
         query: Fields::of_query(&uri),
         form: Fields::default(),
     };
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
+    if inner.safe {
         let visit = Visit::new(inner);
         let mut request = request;
         request.extensions_mut().insert(visit.clone());

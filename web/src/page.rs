@@ -124,11 +124,19 @@ impl Shell {
     }
 }
 
-/// Where the display menu returns to: the address shown, which for a re-rendered form is its GET.
+/// Where the display menu returns to: the address shown; after a refused form that of its page.
 fn back(visit: &Visit) -> String {
+    if !visit.safe {
+        let parts: Vec<&str> = visit.path.split('/').collect();
+        return match parts.as_slice() {
+            ["", page @ ("cases" | "notices"), id, _act] => format!("/{page}/{id}"),
+            ["", page @ ("intake" | "sync"), ..] => format!("/{page}"),
+            _ => visit.path.clone(),
+        };
+    }
     let view = visit.query.get("view");
-    let safe = !view.is_empty() && view.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    if safe {
+    let plain = !view.is_empty() && view.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if plain {
         format!("{}?view={view}", visit.path)
     } else {
         visit.path.clone()
@@ -191,7 +199,6 @@ fn said(word: &str) -> Option<&'static str> {
         "withdrawn" => "公示已撤回；各处只留撤回说明。",
         "woken" => "已重新尝试连接。",
         "seen" => "已标为看过。",
-        "display" => "显示设置已保存。",
         _ => return None,
     })
 }
@@ -285,7 +292,7 @@ struct FailurePage {
 /// The page of a failure.
 pub(crate) async fn failure<D: Desk>(app: &App<D>, visit: &Visit, failure: &Failure) -> Response {
     if matches!(failure, Failure::SignedOut) {
-        let to = if visit.path == "/" || !visit.form.0.is_empty() {
+        let to = if visit.path == "/" || !visit.safe {
             "/login".to_owned()
         } else {
             format!("/login?next={}", visit.path)

@@ -376,4 +376,18 @@ mod tests {
             404
         );
     }
+
+    #[tokio::test]
+    async fn the_words_of_each_paper_are_these() {
+        let browser = Browser::clerk(FakeDesk::township());
+        for (kind, paper) in [
+            (CaseKind::Received, "receipt"),
+            (CaseKind::Correcting, "correction"),
+            (CaseKind::Accepted, "acceptance"),
+            (CaseKind::Decided, "decision"),
+        ] {
+            let path = format!("/cases/{}/{paper}", browser.desk.find(kind));
+            insta::assert_snapshot!(paper, browser.get(&path).await.words());
+        }
+    }
 }

@@ -190,7 +190,7 @@ impl Desk for FakeDesk {
             pill: if self.offline {
                 Pill {
                     tone: Tone::Warn,
-                    words: "离线 · 待上报 7 条 · 最早 3 小时前".to_owned(),
+                    words: "离线 · 待上报 7 件 · 最早 3 小时前".to_owned(),
                 }
             } else {
                 Pill {

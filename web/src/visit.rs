@@ -114,6 +114,8 @@ pub(crate) struct Inner {
     pub(crate) form_token: String,
     pub(crate) display: Display,
     pub(crate) path: String,
+    /// GET or HEAD: the address can be opened again.
+    pub(crate) safe: bool,
     pub(crate) query: Fields,
     pub(crate) form: Fields,
 }

@@ -33,12 +33,19 @@ pub(super) async fn backup(context: &Context, args: BackupArgs) -> Result<Exit, 
 }
 
 pub(super) async fn restore(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
-    if control_socket::ask(&context.dir, &Request::Status).await.is_some() {
+    if control_socket::ask(&context.dir, &Request::Status)
+        .await
+        .is_some()
+    {
         return Err(Failure::new(Exit::TryLater, "节点正在运行,请先停止再恢复"));
     }
     let value = run::restore(&context.dir, context.settings()?, &args.file).await?;
     context.print(&value, |done| {
-        format!("已恢复到 {},从第 {} 纪元继续", text(done, "dir"), done["epoch"])
+        format!(
+            "已恢复到 {},从第 {} 纪元继续",
+            text(done, "dir"),
+            done["epoch"]
+        )
     })?;
     Ok(Exit::Done)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Subcommand;
+use cuntong_protocol::{calendar::civil_day, fields, state::State, time::Millis};
 use serde_json::Value;
 
 use super::{
@@ -45,97 +46,42 @@ enum What {
     },
     /// One case, whole
     Show { id: String },
+    #[command(flatten)]
+    Counter(Counter),
+    #[command(flatten)]
+    Authority(Authority),
+}
+
+/// The case, and whose hand it is.
+#[derive(Debug, clap::Args)]
+struct On {
+    /// Id or printed number
+    id: String,
+    #[command(flatten)]
+    who: As,
+}
+
+/// Acts of the desk that took the papers.
+#[derive(Debug, Subcommand)]
+enum Counter {
     /// 收件: take the papers of a draft
     Receive {
-        id: String,
         #[command(flatten)]
-        who: As,
-    },
-    /// 受理
-    Accept {
-        id: String,
-        #[command(flatten)]
-        who: As,
-        #[arg(long, default_value = "")]
-        note: String,
-        /// 容缺: index of a material promised for later
-        #[arg(long = "gap")]
-        gaps: Vec<u32>,
-        #[arg(long, default_value_t = 0)]
-        gap_days: u16,
-    },
-    /// 一次性补正告知
-    Correct {
-        id: String,
-        #[command(flatten)]
-        who: As,
-        /// What is missing and how to mend it: `TEXT`, or `INDEX:TEXT` for a listed material
-        #[arg(long, required = true)]
-        missing: Vec<String>,
-        /// Calendar days the applicant has
-        #[arg(long, default_value_t = 10)]
-        days: u16,
+        on: On,
     },
     /// 补正收件
     Supplement {
-        id: String,
         #[command(flatten)]
-        who: As,
+        on: On,
         #[arg(long = "material")]
         materials: Vec<u32>,
         #[arg(long, default_value = "")]
         note: String,
     },
-    /// 不予受理
-    Refuse {
-        id: String,
-        #[command(flatten)]
-        who: As,
-        #[arg(long)]
-        reason: String,
-        #[arg(long, default_value = "")]
-        basis: String,
-        /// The body that is competent
-        #[arg(long, default_value = "")]
-        competent: String,
-    },
-    /// 审查
-    Review {
-        id: String,
-        #[command(flatten)]
-        who: As,
-        #[arg(long, default_value = "")]
-        note: String,
-    },
-    /// 准予 or 不予
-    Decide {
-        id: String,
-        #[command(flatten)]
-        who: As,
-        /// 不予
-        #[arg(long)]
-        deny: bool,
-        #[arg(long, default_value = "")]
-        reason: String,
-        /// 救济途径, needed with --deny
-        #[arg(long, default_value = "")]
-        remedies: String,
-    },
-    /// 办结
-    Close {
-        id: String,
-        #[command(flatten)]
-        who: As,
-        #[arg(long, default_value = "")]
-        result: String,
-        #[arg(long, default_value = "")]
-        number: String,
-    },
     /// 送达
     Deliver {
-        id: String,
         #[command(flatten)]
-        who: As,
+        on: On,
         /// collected, mailed, brought, electronic
         #[arg(long, default_value = "collected")]
         way: String,
@@ -147,17 +93,84 @@ enum What {
     },
     /// 撤回
     Withdraw {
-        id: String,
         #[command(flatten)]
-        who: As,
+        on: On,
         #[arg(long)]
         reason: String,
     },
+}
+
+/// Acts of the authority.
+#[derive(Debug, Subcommand)]
+enum Authority {
+    /// 受理
+    Accept {
+        #[command(flatten)]
+        on: On,
+        #[arg(long, default_value = "")]
+        note: String,
+        /// 容缺: index of a material promised for later
+        #[arg(long = "gap")]
+        gaps: Vec<u32>,
+        #[arg(long, default_value_t = 0)]
+        gap_days: u16,
+    },
+    /// 一次性补正告知
+    Correct {
+        #[command(flatten)]
+        on: On,
+        /// What is missing and how to mend it: `TEXT`, or `INDEX:TEXT` for a listed material
+        #[arg(long, required = true)]
+        missing: Vec<String>,
+        /// Calendar days the applicant has
+        #[arg(long, default_value_t = 10)]
+        days: u16,
+    },
+    /// 不予受理
+    Refuse {
+        #[command(flatten)]
+        on: On,
+        #[arg(long)]
+        reason: String,
+        #[arg(long, default_value = "")]
+        basis: String,
+        /// The body that is competent
+        #[arg(long, default_value = "")]
+        competent: String,
+    },
+    /// 审查
+    Review {
+        #[command(flatten)]
+        on: On,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// 准予 or 不予
+    Decide {
+        #[command(flatten)]
+        on: On,
+        /// 不予
+        #[arg(long)]
+        deny: bool,
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// 救济途径, needed with --deny
+        #[arg(long, default_value = "")]
+        remedies: String,
+    },
+    /// 办结
+    Close {
+        #[command(flatten)]
+        on: On,
+        #[arg(long, default_value = "")]
+        result: String,
+        #[arg(long, default_value = "")]
+        number: String,
+    },
     /// 终止
     Terminate {
-        id: String,
         #[command(flatten)]
-        who: As,
+        on: On,
         #[arg(long)]
         reason: String,
     },
@@ -194,13 +207,126 @@ struct Log {
 pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
     match args.what {
         What::Log(log) => context.tell(Request::CaseLog(log.args()?), done).await,
-        What::List { state, query, limit } => {
-            context.tell(Request::CaseList { state, query, limit }, rows).await
+        What::List {
+            state,
+            query,
+            limit,
+        } => {
+            context
+                .tell(
+                    Request::CaseList {
+                        state,
+                        query,
+                        limit,
+                    },
+                    rows,
+                )
+                .await
         }
         What::Show { id } => context.tell(Request::CaseShow { case: id }, page).await,
-        other => {
-            let (case, login, act) = act(other)?;
-            context.tell(Request::CaseAct { case, login, act }, done).await
+        What::Counter(act) => {
+            let (on, act) = act.args();
+            context.tell(on.request(act), done).await
+        }
+        What::Authority(act) => {
+            let (on, act) = act.args();
+            context.tell(on.request(act), done).await
+        }
+    }
+}
+
+impl On {
+    fn request(self, act: ActArgs) -> Request {
+        Request::CaseAct {
+            case: self.id,
+            login: self.who.login,
+            act,
+        }
+    }
+}
+
+impl Counter {
+    fn args(self) -> (On, ActArgs) {
+        match self {
+            Self::Receive { on } => (on, ActArgs::Receive),
+            Self::Supplement {
+                on,
+                materials,
+                note,
+            } => (on, ActArgs::Supplement { materials, note }),
+            Self::Deliver {
+                on,
+                way,
+                receiver,
+                note,
+            } => (
+                on,
+                ActArgs::Deliver {
+                    way,
+                    receiver,
+                    note,
+                },
+            ),
+            Self::Withdraw { on, reason } => (on, ActArgs::Withdraw { reason }),
+        }
+    }
+}
+
+impl Authority {
+    fn args(self) -> (On, ActArgs) {
+        match self {
+            Self::Accept {
+                on,
+                note,
+                gaps,
+                gap_days,
+            } => (
+                on,
+                ActArgs::Accept {
+                    note,
+                    gaps,
+                    gap_days,
+                },
+            ),
+            Self::Correct { on, missing, days } => {
+                let missing = missing.iter().map(|line| missing_line(line)).collect();
+                (on, ActArgs::Correct { missing, days })
+            }
+            Self::Refuse {
+                on,
+                reason,
+                basis,
+                competent,
+            } => (
+                on,
+                ActArgs::Refuse {
+                    reason,
+                    basis,
+                    competent,
+                },
+            ),
+            Self::Review { on, note } => (on, ActArgs::Review { note }),
+            Self::Decide {
+                on,
+                deny,
+                reason,
+                remedies,
+            } => (
+                on,
+                ActArgs::Decide {
+                    granted: !deny,
+                    reason,
+                    remedies,
+                },
+            ),
+            Self::Close { on, result, number } => (
+                on,
+                ActArgs::Close {
+                    result,
+                    result_number: number,
+                },
+            ),
+            Self::Terminate { on, reason } => (on, ActArgs::Terminate { reason }),
         }
     }
 }
@@ -228,70 +354,55 @@ impl Log {
     }
 }
 
-/// Case, person and act of one of the acting commands.
-fn act(what: What) -> Result<(String, String, ActArgs), Failure> {
-    Ok(match what {
-        What::Receive { id, who } => (id, who.login, ActArgs::Receive),
-        What::Accept { id, who, note, gaps, gap_days } => {
-            (id, who.login, ActArgs::Accept { note, gaps, gap_days })
-        }
-        What::Correct { id, who, missing, days } => {
-            let missing = missing.iter().map(|line| missing_line(line)).collect();
-            (id, who.login, ActArgs::Correct { missing, days })
-        }
-        What::Supplement { id, who, materials, note } => {
-            (id, who.login, ActArgs::Supplement { materials, note })
-        }
-        What::Refuse { id, who, reason, basis, competent } => {
-            (id, who.login, ActArgs::Refuse { reason, basis, competent })
-        }
-        What::Review { id, who, note } => (id, who.login, ActArgs::Review { note }),
-        What::Decide { id, who, deny, reason, remedies } => {
-            (id, who.login, ActArgs::Decide { granted: !deny, reason, remedies })
-        }
-        What::Close { id, who, result, number } => {
-            (id, who.login, ActArgs::Close { result, result_number: number })
-        }
-        What::Deliver { id, who, way, receiver, note } => {
-            (id, who.login, ActArgs::Deliver { way, receiver, note })
-        }
-        What::Withdraw { id, who, reason } => (id, who.login, ActArgs::Withdraw { reason }),
-        What::Terminate { id, who, reason } => (id, who.login, ActArgs::Terminate { reason }),
-        What::Log(_) | What::List { .. } | What::Show { .. } => {
-            return Err(Failure::usage("not an act"));
-        }
-    })
-}
-
 /// `2:缺盖章` is about material 2; anything else is about something not listed.
 fn missing_line(line: &str) -> (Option<u32>, String) {
     match line.split_once(':') {
-        Some((index, how)) if index.parse::<u32>().is_ok() => {
-            (index.parse().ok(), how.to_owned())
-        }
+        Some((index, how)) if index.parse::<u32>().is_ok() => (index.parse().ok(), how.to_owned()),
         _ => (None, line.to_owned()),
     }
 }
 
 fn done(value: &Value) -> String {
     let number = text(value, "number");
+    let state = State::from_word(text(value, "state")).map_or("", State::zh);
     format!(
-        "{} {} {} {}",
+        "{} {} {state} {}",
         text(value, "case"),
-        if number.is_empty() { "(草稿)" } else { number },
-        text(value, "state_zh"),
-        text(value, "custody_zh"),
+        if number.is_empty() {
+            "(草稿)"
+        } else {
+            number
+        },
+        custody(text(value, "custody")),
     )
+}
+
+fn custody(word: &str) -> &'static str {
+    match word {
+        "local" => "本机已存",
+        "sending" => "上报中",
+        "township" => "乡镇已收",
+        "county" => "县里已收",
+        "rejected" => "退回",
+        _ => "",
+    }
 }
 
 fn rows(value: &Value) -> String {
     let rows: Vec<_> = list(value, "cases")
         .iter()
         .map(|row| {
-            ["case", "number", "name", "item_name", "state_zh", "custody_zh"]
-                .iter()
-                .map(|key| text(row, key).to_owned())
-                .collect()
+            [
+                "case",
+                "number",
+                "name",
+                "item_name",
+                "state_zh",
+                "custody_zh",
+            ]
+            .iter()
+            .map(|key| text(row, key).to_owned())
+            .collect()
         })
         .collect();
     let table = table(&["办件", "编号", "申请人", "事项", "状态", "存证"], &rows);
@@ -300,16 +411,33 @@ fn rows(value: &Value) -> String {
 
 fn page(value: &Value) -> String {
     let mut out = done(value);
-    for (name, field) in value["fields"].as_object().into_iter().flatten() {
-        out.push_str(&format!("\n  {name}: {}", field.as_str().unwrap_or("(待确认)")));
+    for (name, values) in value["fields"].as_object().into_iter().flatten() {
+        let values: Vec<_> = values
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let conflict = if values.len() > 1 { "(待确认)" } else { "" };
+        out.push_str(&format!(
+            "\n  {}: {}{conflict}",
+            fields::label(name),
+            values.join(" / ")
+        ));
     }
     for event in list(value, "timeline") {
+        let at = Millis(event["at"].as_i64().unwrap_or(0));
         out.push_str(&format!(
-            "\n  {} {} {}{}",
-            text(event, "at"),
-            text(event, "person_name"),
+            "\n  {} {} {} {}{}",
+            civil_day(at),
+            text(event, "name"),
             text(event, "act"),
-            if event["void"].is_null() { "" } else { "(无效)" },
+            text(event, "words"),
+            if event["void"].is_null() {
+                ""
+            } else {
+                "(无效)"
+            },
         ));
     }
     out

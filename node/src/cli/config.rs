@@ -30,7 +30,11 @@ pub(super) fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
             .iter()
             .map(|line| {
                 let mut row = vec![line.key.to_owned(), line.value.clone()];
-                row.push(if origin { line.origin.clone() } else { line.about.to_owned() });
+                row.push(if origin {
+                    line.origin.clone()
+                } else {
+                    line.about.to_owned()
+                });
                 row
             })
             .collect();

@@ -48,11 +48,10 @@ async fn demo(context: &Context, base_port: u16, cases: u64) -> Result<Exit, Fai
     }
     let interrupted = run::interrupt()?;
     let dir = context.dir.clone();
-    let nodes = tokio::task::spawn_blocking(move || {
-        county::open_or_make(&dir, base_port, cases, &tell)
-    })
-    .await
-    .map_err(Failure::fault)??;
+    let nodes =
+        tokio::task::spawn_blocking(move || county::open_or_make(&dir, base_port, cases, &tell))
+            .await
+            .map_err(Failure::fault)??;
     let mut children = Children::start(&nodes).await?;
     if context.json {
         for node in &nodes {
@@ -63,10 +62,16 @@ async fn demo(context: &Context, base_port: u16, cases: u64) -> Result<Exit, Fai
         let rows: Vec<_> = nodes
             .iter()
             .map(|node| {
-                [&node.site, node.role.zh(), &node.url, &node.login, &node.password]
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect()
+                [
+                    &node.site,
+                    node.role.zh(),
+                    &node.url,
+                    &node.login,
+                    &node.password,
+                ]
+                .iter()
+                .map(ToString::to_string)
+                .collect()
             })
             .collect();
         print(&table(&["站点", "级别", "网址", "用户名", "密码"], &rows))?;

@@ -26,15 +26,25 @@ pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
     };
     std::fs::create_dir_all(&context.dir)?;
     let value = context
-        .ask(Request::Enrol { content: HEXLOWER.encode(&content) })
+        .ask(Request::Enrol {
+            content: HEXLOWER.encode(&content),
+        })
         .await?;
     context.print(&value, words)?;
-    Ok(if text(&value, "state") == "waiting" { Exit::TryLater } else { Exit::Done })
+    Ok(if text(&value, "state") == "waiting" {
+        Exit::TryLater
+    } else {
+        Exit::Done
+    })
 }
 
 fn words(value: &Value) -> String {
     match text(value, "state") {
-        "joined" => format!("已入网:{} {}", text(value, "site_name"), text(value, "node")),
+        "joined" => format!(
+            "已入网:{} {}",
+            text(value, "site_name"),
+            text(value, "node")
+        ),
         _ => format!(
             "{}\n本机校验码 {}\n申请文件 {}",
             text(value, "words"),

@@ -57,24 +57,42 @@ enum What {
 
 pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
     let request = match args.what {
-        What::Publish { login, title, body, to, category, until } => {
+        What::Publish {
+            login,
+            title,
+            body,
+            to,
+            category,
+            until,
+        } => {
             let body = std::fs::read_to_string(&body)
                 .map_err(|error| Failure::usage(format!("{}: {error}", body.display())))?;
-            Request::NoticePublish(NoticePublish { login, title, body, to, category, until })
+            Request::NoticePublish(NoticePublish {
+                login,
+                title,
+                body,
+                to,
+                category,
+                until,
+            })
         }
         What::List => return context.tell(Request::NoticeList, rows).await,
-        What::Withdraw { id, reason, login } => {
-            Request::NoticeWithdraw { notice: id, login, reason }
-        }
+        What::Withdraw { id, reason, login } => Request::NoticeWithdraw {
+            notice: id,
+            login,
+            reason,
+        },
     };
-    context.tell(request, |done| text(done, "notice").to_owned()).await
+    context
+        .tell(request, |done| text(done, "notice").to_owned())
+        .await
 }
 
 fn rows(value: &Value) -> String {
     let rows: Vec<_> = list(value, "notices")
         .iter()
         .map(|row| {
-            ["notice", "status", "publisher", "from", "title"]
+            ["id", "status", "publisher_name", "from", "title"]
                 .iter()
                 .map(|key| text(row, key).to_owned())
                 .collect()

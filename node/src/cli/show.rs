@@ -14,7 +14,10 @@ pub(super) fn number(value: &Value, key: &str) -> i64 {
 
 /// The elements of a list of the answer.
 pub(super) fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// Columns padded to the widest cell; Chinese characters take two places.
@@ -45,7 +48,9 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 fn width(text: &str) -> usize {
-    text.chars().map(|c| if c < '\u{1100}' { 1 } else { 2 }).sum()
+    text.chars()
+        .map(|c| if c < '\u{1100}' { 1 } else { 2 })
+        .sum()
 }
 
 #[cfg(test)]

@@ -30,8 +30,15 @@ fn words(status: &Value) -> String {
         number(status, "quarantine"),
     );
     for peer in list(status, "upstream") {
-        let reason = text(peer, "reason_zh");
-        out.push_str(&format!("\n上级 {}: {}", text(peer, "name"), text(peer, "state")));
+        let reason = match text(peer, "reason") {
+            "" => "",
+            code => crate::desk::links::reason_words(code),
+        };
+        out.push_str(&format!(
+            "\n上级 {}: {}",
+            text(peer, "name"),
+            text(peer, "state")
+        ));
         if !reason.is_empty() {
             out.push_str(&format!("({reason})"));
         }

@@ -32,5 +32,9 @@ pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
             number(done, "waiting"),
         )
     })?;
-    Ok(if number(&value, "rejected") > 0 { Exit::Partly } else { Exit::Done })
+    Ok(if number(&value, "rejected") > 0 {
+        Exit::Partly
+    } else {
+        Exit::Done
+    })
 }

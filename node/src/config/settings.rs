@@ -41,7 +41,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "浏览器可用的其他主机名,逗号分隔",
         web.hosts,
         list,
-        show_list
+        |all: &Vec<String>| show_list(all)
     ),
     setting!(
         "link.listen",
@@ -55,7 +55,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "上级节点 host:port,按先后尝试:先乡镇,后县",
         link.upstream,
         list,
-        show_list
+        |all: &Vec<String>| show_list(all)
     ),
     setting!(
         "link.retry_first_ms",
@@ -161,7 +161,7 @@ fn list(text: &str) -> Result<Vec<String>, String> {
         .collect())
 }
 
-fn show_list(all: &Vec<String>) -> String {
+fn show_list(all: &[String]) -> String {
     all.join(",")
 }
 

@@ -32,7 +32,10 @@ impl Children {
     pub async fn start(nodes: &[DemoNode]) -> Result<Self, Failure> {
         let mut running = Vec::new();
         for node in nodes {
-            running.push(Running { node: node.clone(), process: spawn(&node.dir)? });
+            running.push(Running {
+                node: node.clone(),
+                process: spawn(&node.dir)?,
+            });
         }
         let mut children = Self(running);
         let answered = children.answered().await;
@@ -45,7 +48,10 @@ impl Children {
     async fn answered(&mut self) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + ANSWER_WITHIN;
         for child in &mut self.0 {
-            while control_socket::ask(&child.node.dir, &Request::Status).await.is_none() {
+            while control_socket::ask(&child.node.dir, &Request::Status)
+                .await
+                .is_none()
+            {
                 if let Some(status) = child.process.try_wait()? {
                     return Err(Failure::fault(format!(
                         "{} 没有启动成功({status}),见 {}",
@@ -74,7 +80,9 @@ impl Children {
             for child in &mut self.0 {
                 let ended = matches!(child.process.try_wait(), Ok(Some(_)));
                 if !ended
-                    || control_socket::ask(&child.node.dir, &Request::Status).await.is_some()
+                    || control_socket::ask(&child.node.dir, &Request::Status)
+                        .await
+                        .is_some()
                 {
                     continue;
                 }

@@ -73,7 +73,11 @@ const SEATS: [Seat; 4] = [
         site: "云麓县",
         level: Level::County,
         people: &[
-            ("yunlu", "周文斌", &[CountyClerk, Decider, Publisher, Administrator]),
+            (
+                "yunlu",
+                "周文斌",
+                &[CountyClerk, Decider, Publisher, Administrator],
+            ),
             ("yunlu-duban", "谢敏", &[Supervisor]),
         ],
     },
@@ -149,9 +153,8 @@ pub fn open_or_make(
 /// # Errors
 /// There is none.
 pub fn list(dir: &Path) -> Result<Vec<DemoNode>, Failure> {
-    let bytes = fs::read(dir.join(LIST)).map_err(|_none| {
-        Failure::configuration(format!("{} 中没有样例县", dir.display()))
-    })?;
+    let bytes = fs::read(dir.join(LIST))
+        .map_err(|_none| Failure::configuration(format!("{} 中没有样例县", dir.display())))?;
     let mut nodes: Vec<DemoNode> =
         serde_json::from_slice(&bytes).map_err(Failure::configuration)?;
     for node in &mut nodes {
@@ -207,16 +210,27 @@ fn make(dir: &Path, base_port: u16, cases: u64, tell: &dyn Fn(&str)) -> Result<(
 
 fn found(now: Millis) -> Result<County, Failure> {
     let then = now.after(-FOUNDED_BEFORE_MS);
-    let Founded { mut county, roots: _in_no_safe } =
-        County::create(HashCost::SAMPLE, Box::new(Memory::default()), &mut Chance, then)
-            .map_err(Failure::fault)?;
+    let Founded {
+        mut county,
+        roots: _in_no_safe,
+    } = County::create(
+        HashCost::SAMPLE,
+        Box::new(Memory::default()),
+        &mut Chance,
+        then,
+    )
+    .map_err(Failure::fault)?;
     let mut places = "code,name\n".to_owned();
     for seat in &SEATS {
         places.push_str(&format!("{},{}\n", seat.code, seat.site));
     }
     let _added = county.add_places(&places, then).map_err(Failure::fault)?;
-    let _items = county.publish_catalogue(sample::ITEMS_CSV, then).map_err(Failure::fault)?;
-    let _years = county.publish_calendar(sample::CALENDAR_CSV, then).map_err(Failure::fault)?;
+    let _items = county
+        .publish_catalogue(sample::ITEMS_CSV, then)
+        .map_err(Failure::fault)?;
+    let _years = county
+        .publish_calendar(sample::CALENDAR_CSV, then)
+        .map_err(Failure::fault)?;
     for seat in &SEATS {
         let site = site(&county, seat)?;
         for (login, name, roles) in seat.people {
@@ -228,14 +242,19 @@ fn found(now: Millis) -> Result<County, Failure> {
                 password: PASSWORD.to_owned(),
                 until: None,
             };
-            let _id = county.add_person(person, &mut Chance, then).map_err(Failure::fault)?;
+            let _id = county
+                .add_person(person, &mut Chance, then)
+                .map_err(Failure::fault)?;
         }
     }
     Ok(county)
 }
 
 fn site(county: &County, seat: &Seat) -> Result<SiteId, Failure> {
-    county.place(seat.code).map(|place| place.site).map_err(Failure::fault)
+    county
+        .place(seat.code)
+        .map(|place| place.site)
+        .map_err(Failure::fault)
 }
 
 /// The site of a seat of the founded county.
@@ -298,7 +317,9 @@ fn settings(dir: &Path, index: usize, base_port: u16) -> Result<(), Failure> {
     match SEATS[index].level {
         Level::County => text.push_str(&format!("listen = \"{hub}\"\n")),
         Level::Township => {
-            text.push_str(&format!("listen = \"{township}\"\nupstream = [\"{hub}\"]\n"));
+            text.push_str(&format!(
+                "listen = \"{township}\"\nupstream = [\"{hub}\"]\n"
+            ));
         }
         Level::Village => {
             text.push_str(&format!("upstream = [\"{township}\", \"{hub}\"]\n"));

@@ -129,7 +129,13 @@ impl Course {
     pub fn steps(self, item: &Item, own: bool, number: u64) -> Vec<Step> {
         let decider = if own { Desk::Township } else { Desk::County };
         let accept = || step(1, Desk::Township, accept(item, self == Self::WithGaps));
-        let review = || step(2, decider, reason(ActBody::Review, "材料齐全,情况属实,拟予办理"));
+        let review = || {
+            step(
+                2,
+                decider,
+                reason(ActBody::Review, "材料齐全,情况属实,拟予办理"),
+            )
+        };
         let mut all = match self {
             Self::Draft | Self::Received | Self::OnTheSpot => return Vec::new(),
             Self::Correcting => return vec![step(1, Desk::Township, correct())],
@@ -143,7 +149,10 @@ impl Course {
             Self::NotAccepted => return vec![step(1, Desk::Township, refuse())],
             Self::Withdrawn => {
                 let why = "申请人说明情况有变,自愿撤回";
-                return vec![accept(), step(2, Desk::Village, reason(ActBody::Withdraw, why))];
+                return vec![
+                    accept(),
+                    step(2, Desk::Village, reason(ActBody::Withdraw, why)),
+                ];
             }
             Self::AtCounter => {
                 return vec![
@@ -154,7 +163,10 @@ impl Course {
             Self::Accepted | Self::WithGaps => return vec![accept()],
             Self::Terminated => {
                 let why = "申请人死亡,程序终止";
-                return vec![accept(), step(4, Desk::Township, reason(ActBody::Terminate, why))];
+                return vec![
+                    accept(),
+                    step(4, Desk::Township, reason(ActBody::Terminate, why)),
+                ];
             }
             Self::Disputed => {
                 let why = "申请人来电要求撤回";
@@ -169,11 +181,14 @@ impl Course {
                 vec![accept(), review()]
             }
         };
-        let decides =
-            matches!(self, Self::Granted | Self::Denied | Self::Closed | Self::Delivered);
+        let decides = matches!(
+            self,
+            Self::Granted | Self::Denied | Self::Closed | Self::Delivered
+        );
         if decides {
             // One in eight of the finished cases got a no.
-            let granted = self != Self::Denied && (self == Self::Granted || number % 8 != 0);
+            let granted =
+                self != Self::Denied && (self == Self::Granted || !number.is_multiple_of(8));
             all.push(step(3, decider, decide(granted)));
         }
         if matches!(self, Self::Closed | Self::Delivered) {
@@ -191,7 +206,9 @@ fn step(day: u64, desk: Desk, body: ActBody) -> Step {
 }
 
 fn reason(act: fn(Reason) -> ActBody, text: &str) -> ActBody {
-    act(Reason { text: text.to_owned() })
+    act(Reason {
+        text: text.to_owned(),
+    })
 }
 
 fn accept(item: &Item, with_gaps: bool) -> ActBody {
@@ -201,7 +218,11 @@ fn accept(item: &Item, with_gaps: bool) -> ActBody {
         .map(|(index, _)| index)
         .take(1)
         .collect();
-    ActBody::Accept(Accept { gaps, gap_days: if with_gaps { 5 } else { 0 }, note: String::new() })
+    ActBody::Accept(Accept {
+        gaps,
+        gap_days: if with_gaps { 5 } else { 0 },
+        note: String::new(),
+    })
 }
 
 fn correct() -> ActBody {
@@ -215,7 +236,10 @@ fn correct() -> ActBody {
 }
 
 fn supplement() -> ActBody {
-    ActBody::Supplement(Supplement { materials: vec![0], note: "已补签名".to_owned() })
+    ActBody::Supplement(Supplement {
+        materials: vec![0],
+        note: "已补签名".to_owned(),
+    })
 }
 
 fn refuse() -> ActBody {
@@ -255,7 +279,11 @@ fn deliver(number: u64) -> ActBody {
         1 => DeliveryWay::Mailed,
         _ => DeliveryWay::Electronic,
     };
-    ActBody::Deliver(Deliver { way, receiver: None, note: String::new() })
+    ActBody::Deliver(Deliver {
+        way,
+        receiver: None,
+        note: String::new(),
+    })
 }
 
 #[cfg(test)]
@@ -264,7 +292,10 @@ mod tests {
 
     #[test]
     fn the_shares_of_all_courses_make_a_hundred() {
-        assert_eq!(Course::SHARES.iter().map(|(_, share)| share).sum::<u64>(), 100);
+        assert_eq!(
+            Course::SHARES.iter().map(|(_, share)| share).sum::<u64>(),
+            100
+        );
     }
 
     #[test]
@@ -274,7 +305,12 @@ mod tests {
         )
         .unwrap()[0];
         for (course, _share) in Course::SHARES {
-            let last = course.steps(item, true, 1).iter().map(|step| step.day).max().unwrap_or(0);
+            let last = course
+                .steps(item, true, 1)
+                .iter()
+                .map(|step| step.day)
+                .max()
+                .unwrap_or(0);
             assert!(last <= course.age().0, "{course:?}");
         }
     }

@@ -28,7 +28,10 @@ struct End<'a> {
 /// # Errors
 /// A failing store, or a session that does not come to agreement.
 pub(super) fn exchange(lower: &Store, upper: &Store, now: Millis) -> Result<(), Failure> {
-    let mut ends = [end(lower, upper, Role::Caller)?, end(upper, lower, Role::Callee)?];
+    let mut ends = [
+        end(lower, upper, Role::Caller)?,
+        end(upper, lower, Role::Callee)?,
+    ];
     let mut inputs: [Vec<Input>; 2] = [vec![Input::Connected], vec![Input::Connected]];
     for _message in 0..MESSAGES_MAX {
         let mut moved = false;
@@ -55,20 +58,21 @@ impl End<'_> {
         for input in inputs {
             self.session.handle(input, now).map_err(Failure::fault)?;
             while let Some(effect) = self.session.poll() {
-                match effect {
-                    Effect::Send(message) => sent.push(message),
-                    Effect::Close(why) => return Err(Failure::fault(why)),
-                    effect => {
-                        self.settled |= matches!(effect, Effect::Settled(_));
-                        let peer = self.session.peer().clone();
-                        let done = self
-                            .store
-                            .write(move |db| perform(effect, &peer, &mut Linked { db, now }))
-                            .map_err(Failure::fault)?;
-                        for answer in done.answers {
-                            self.session.handle(answer, now).map_err(Failure::fault)?;
-                        }
-                    }
+                if let Effect::Send(message) = effect {
+                    sent.push(message);
+                    continue;
+                }
+                if let Effect::Close(why) = effect {
+                    return Err(Failure::fault(why));
+                }
+                self.settled |= matches!(effect, Effect::Settled(_));
+                let peer = self.session.peer().clone();
+                let done = self
+                    .store
+                    .write(move |db| perform(effect, &peer, &mut Linked { db, now }))
+                    .map_err(Failure::fault)?;
+                for answer in done.answers {
+                    self.session.handle(answer, now).map_err(Failure::fault)?;
                 }
             }
         }
@@ -78,7 +82,14 @@ impl End<'_> {
 
 fn end<'a>(store: &'a Store, other: &Store, role: Role) -> Result<End<'a>, Failure> {
     let (trust, writer, site, boot) = store
-        .read(|db| Ok((db.shared_trust()?, db.identity()?.writer, db.site()?, db.boot())))
+        .read(|db| {
+            Ok((
+                db.shared_trust()?,
+                db.identity()?.writer,
+                db.site()?,
+                db.boot(),
+            ))
+        })
         .map_err(Failure::fault)?;
     let (node, theirs) = other
         .read(|db| Ok((db.identity()?.node, db.site()?)))
@@ -87,10 +98,16 @@ fn end<'a>(store: &'a Store, other: &Store, role: Role) -> Result<End<'a>, Failu
     let peer = Peer {
         node,
         site: theirs,
-        level: places.site(theirs).map_or(Level::Village, |place| place.level),
+        level: places
+            .site(theirs)
+            .map_or(Level::Village, |place| place.level),
         upstream: places.above(site).contains(&theirs),
     };
-    let me = Me { writer, boot, product: env!("CARGO_PKG_VERSION").to_owned() };
+    let me = Me {
+        writer,
+        boot,
+        product: env!("CARGO_PKG_VERSION").to_owned(),
+    };
     let mine = policy::scopes_read_by(places, site);
     let shared = policy::scopes_read_by(places, theirs);
     Ok(End {

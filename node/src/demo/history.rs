@@ -78,7 +78,9 @@ pub fn write(
     now: Millis,
     tell: &dyn Fn(&str),
 ) -> Result<(), Failure> {
-    let trust = stores[HUB].read(|db| db.shared_trust()).map_err(Failure::fault)?;
+    let trust = stores[HUB]
+        .read(|db| db.shared_trust())
+        .map_err(Failure::fault)?;
     let days = working_days(&trust, now);
     let mut chance = Chance::new(SEED);
     let mut plans = plan(&trust, cases, days.len() as u64, &mut chance);
@@ -104,7 +106,10 @@ fn working_days(trust: &Trust, now: Millis) -> Vec<Date> {
             break;
         };
         day = before;
-        if trust.calendar().is_workday(day).unwrap_or_else(|| day.weekday().to_monday_one_offset() < 6)
+        if trust
+            .calendar()
+            .is_workday(day)
+            .unwrap_or_else(|| day.weekday().to_monday_one_offset() < 6)
         {
             days.push(day);
         }
@@ -203,7 +208,12 @@ fn tasks(
                 Desk::County => (HUB, EVENING + chance.below(60) as i64),
             };
             let what = What::Act(index, step.body.clone());
-            let task = Task { seat, desk: step.desk, minute, what };
+            let task = Task {
+                seat,
+                desk: step.desk,
+                minute,
+                what,
+            };
             tasks.entry(plan.begins + step.day).or_default().push(task);
         }
     }
@@ -219,9 +229,10 @@ fn postings(trust: &Trust, days: &[Date], chance: &mut Chance) -> Vec<(u64, Task
     let mut all = Vec::new();
     for (who, category, title, body) in notices::TEXTS {
         let seats: &[(usize, Desk, i64)] = match who {
-            Who::Village => {
-                &[(VILLAGES[0], Desk::Village, MORNING), (VILLAGES[1], Desk::Village, MORNING)]
-            }
+            Who::Village => &[
+                (VILLAGES[0], Desk::Village, MORNING),
+                (VILLAGES[1], Desk::Village, MORNING),
+            ],
             Who::Township => &[(TOWNSHIP, Desk::Township, AFTERNOON)],
             Who::County => &[(HUB, Desk::County, EVENING)],
         };
@@ -241,12 +252,35 @@ fn postings(trust: &Trust, days: &[Date], chance: &mut Chance) -> Vec<(u64, Task
                 correction: String::new(),
             };
             let what = What::Publish(publish);
-            all.push((day, Task { seat: *seat, desk: *desk, minute: *minute, what }));
+            all.push((
+                day,
+                Task {
+                    seat: *seat,
+                    desk: *desk,
+                    minute: *minute,
+                    what,
+                },
+            ));
         }
     }
-    for (seat, why) in [(VILLAGES[0], "面积有误,重新核实后再公示"), (TOWNSHIP, "内容重复")] {
-        let desk = if seat == TOWNSHIP { Desk::Township } else { Desk::Village };
-        all.push((last, Task { seat, desk, minute: AFTERNOON, what: What::Retract(why) }));
+    for (seat, why) in [
+        (VILLAGES[0], "面积有误,重新核实后再公示"),
+        (TOWNSHIP, "内容重复"),
+    ] {
+        let desk = if seat == TOWNSHIP {
+            Desk::Township
+        } else {
+            Desk::Village
+        };
+        all.push((
+            last,
+            Task {
+                seat,
+                desk,
+                minute: AFTERNOON,
+                what: What::Retract(why),
+            },
+        ));
     }
     all
 }
@@ -262,7 +296,12 @@ fn work_a_day(
     tasks.sort_by_key(|task| (task.desk, task.minute));
     let mut tasks = tasks.into_iter().peekable();
     let at = |minute: i64| begins.after(minute * MINUTE_MS);
-    for desk in [Desk::Village, Desk::TownshipUnaware, Desk::Township, Desk::County] {
+    for desk in [
+        Desk::Village,
+        Desk::TownshipUnaware,
+        Desk::Township,
+        Desk::County,
+    ] {
         let mut by_seat: BTreeMap<usize, Vec<Task>> = BTreeMap::new();
         while let Some(task) = tasks.next_if(|task| task.desk == desk) {
             by_seat.entry(task.seat).or_default().push(task);
@@ -327,18 +366,43 @@ fn order(
     let (plan, role, command) = match &task.what {
         What::Log(plan) => (Some(*plan), Role::Agent, Command::Log(log(&plans[*plan]))),
         What::Act(plan, body) => {
-            let case = plans[*plan].id.ok_or_else(|| Failure::fault("a case nobody logged"))?;
-            (None, authority, Command::Act { case, body: body.clone() })
+            let case = plans[*plan]
+                .id
+                .ok_or_else(|| Failure::fault("a case nobody logged"))?;
+            (
+                None,
+                authority,
+                Command::Act {
+                    case,
+                    body: body.clone(),
+                },
+            )
         }
-        What::Publish(publish) => (None, Role::Publisher, Command::PublishNotice(publish.clone())),
+        What::Publish(publish) => (
+            None,
+            Role::Publisher,
+            Command::PublishNotice(publish.clone()),
+        ),
         What::Retract(reason) => {
             let first = hung.iter().find(|(seat, _)| *seat == task.seat);
             let (_, notice) = first.ok_or_else(|| Failure::fault("no notice to take down"))?;
             let reason = (*reason).to_owned();
-            (None, Role::Publisher, Command::RetractNotice { notice: *notice, reason })
+            (
+                None,
+                Role::Publisher,
+                Command::RetractNotice {
+                    notice: *notice,
+                    reason,
+                },
+            )
         }
     };
-    Ok(Order { plan, role, command, at })
+    Ok(Order {
+        plan,
+        role,
+        command,
+        at,
+    })
 }
 
 fn log(plan: &Plan) -> LogCase {
@@ -365,7 +429,9 @@ fn log(plan: &Plan) -> LogCase {
         let _before = case.fields.insert(field.to_owned(), value.clone());
     }
     if plan.course == Course::WithGaps {
-        let gap = (0_u32..).zip(&plan.item.materials).find(|(_, line)| line.deferrable);
+        let gap = (0_u32..)
+            .zip(&plan.item.materials)
+            .find(|(_, line)| line.deferrable);
         if let Some((index, _)) = gap {
             let word = MaterialState::Deferred.word().to_owned();
             let _before = case.materials.insert(index, word);
@@ -384,8 +450,14 @@ impl Order {
             .people
             .iter()
             .find(|person| person.site == site && person.roles.contains(&self.role))
-            .ok_or(StoreError::Refused("nobody of the sample county may do this"))?;
-        let actor = Actor { person: person.id, roles: person.roles.clone(), site };
+            .ok_or(StoreError::Refused(
+                "nobody of the sample county may do this",
+            ))?;
+        let actor = Actor {
+            person: person.id,
+            roles: person.roles.clone(),
+            site,
+        };
         let done = perform(db, &actor, &self.command, (self.at, ClockState::Ok));
         let done = done.map_err(|failed| match failed {
             Failed::Refused(refusal) => {
@@ -396,7 +468,9 @@ impl Order {
         })?;
         Ok(Done {
             case: self.plan.zip(done.case),
-            notice: done.notice.filter(|_| matches!(self.command, Command::PublishNotice(_))),
+            notice: done
+                .notice
+                .filter(|_| matches!(self.command, Command::PublishNotice(_))),
         })
     }
 }

@@ -6,9 +6,9 @@ use super::chance::Chance;
 
 /// Frequent surnames, the most frequent first; the front half is drawn more often.
 const SURNAMES: [&str; 40] = [
-    "王", "李", "张", "刘", "陈", "杨", "黄", "赵", "吴", "周", "徐", "孙", "马", "朱", "胡",
-    "郭", "何", "林", "罗", "高", "郑", "梁", "谢", "宋", "唐", "许", "韩", "冯", "邓", "曹",
-    "彭", "曾", "肖", "田", "董", "袁", "潘", "蒋", "欧阳", "诸葛",
+    "王", "李", "张", "刘", "陈", "杨", "黄", "赵", "吴", "周", "徐", "孙", "马", "朱", "胡", "郭",
+    "何", "林", "罗", "高", "郑", "梁", "谢", "宋", "唐", "许", "韩", "冯", "邓", "曹", "彭", "曾",
+    "肖", "田", "董", "袁", "潘", "蒋", "欧阳", "诸葛",
 ];
 const MEN: [&str; 30] = [
     "建国", "志强", "国平", "德福", "长根", "水生", "金宝", "大勇", "伟", "军", "明", "海涛",
@@ -60,8 +60,16 @@ fn name(chance: &mut Chance, woman: bool) -> String {
     if chance.percent(2) {
         return (*chance.of(&UNUSUAL)).to_owned();
     }
-    let surnames = if chance.percent(60) { &SURNAMES[..15] } else { &SURNAMES[..] };
-    let given = if woman { chance.of(&WOMEN) } else { chance.of(&MEN) };
+    let surnames = if chance.percent(60) {
+        &SURNAMES[..15]
+    } else {
+        &SURNAMES[..]
+    };
+    let given = if woman {
+        chance.of(&WOMEN)
+    } else {
+        chance.of(&MEN)
+    };
     format!("{}{given}", chance.of(surnames))
 }
 
@@ -104,9 +112,21 @@ mod tests {
         let mut chance = Chance::new(1);
         for _one in 0..2_000 {
             let one = resident(&mut chance, "石桥村", 2026);
-            assert!(CitizenId::parse(one.id.reveal()).is_ok(), "{}", one.id.reveal());
-            assert!(PersonName::parse(one.name.reveal()).is_ok(), "{}", one.name.reveal());
-            assert!(Phone::parse(one.phone.reveal()).is_ok(), "{}", one.phone.reveal());
+            assert!(
+                CitizenId::parse(one.id.reveal(), jiff::civil::date(2026, 11, 1)).is_ok(),
+                "{}",
+                one.id.reveal()
+            );
+            assert!(
+                PersonName::parse(one.name.reveal()).is_ok(),
+                "{}",
+                one.name.reveal()
+            );
+            assert!(
+                Phone::parse(one.phone.reveal()).is_ok(),
+                "{}",
+                one.phone.reveal()
+            );
         }
     }
 
@@ -114,7 +134,9 @@ mod tests {
     fn the_same_seed_makes_the_same_people() {
         let people = |seed| {
             let mut chance = Chance::new(seed);
-            (0..20).map(|_n| resident(&mut chance, "青溪村", 2026).id).collect::<Vec<_>>()
+            (0..20)
+                .map(|_n| resident(&mut chance, "青溪村", 2026).id)
+                .collect::<Vec<_>>()
         };
         assert_eq!(people(7), people(7));
         assert_ne!(people(7), people(8));

@@ -164,7 +164,11 @@ impl Ask {
 
     fn count(&self, g: &Ground<'_>, sql: &str) -> Result<u64> {
         let counted = format!("SELECT count(*) FROM ({sql})");
-        Ok(self.with(COUNT_MAX + 1, 0, |params| count(g.conn(), &counted, params))?)
+        let most = match self.expression {
+            Some(_) => HITS_MAX,
+            None => COUNT_MAX,
+        };
+        Ok(self.with(most + 1, 0, |params| count(g.conn(), &counted, params))?)
     }
 }
 

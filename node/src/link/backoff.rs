@@ -14,7 +14,11 @@ pub(super) struct Backoff {
 impl Backoff {
     /// No failure yet.
     pub(super) const fn new(first: Duration, max: Duration) -> Self {
-        Self { first, max, failures: 0 }
+        Self {
+            first,
+            max,
+            failures: 0,
+        }
     }
 
     /// One more failure: how long to wait, drawn by `draw` (bound → wait).
@@ -60,7 +64,10 @@ mod tests {
             for failure in 0..40_u32 {
                 let bound = first.saturating_mul(1 << failure.min(20)).min(max);
                 assert_eq!(backoff.bound(), bound);
-                assert!(backoff.failed(&mut draw) <= bound, "seed {seed}, failure {failure}");
+                assert!(
+                    backoff.failed(&mut draw) <= bound,
+                    "seed {seed}, failure {failure}"
+                );
             }
             backoff.reset();
             assert_eq!(backoff.bound(), first);

@@ -69,7 +69,9 @@ pub(super) async fn run(shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
         let wait = match caller.round().await {
             Round::Had(ended) => caller.wait_after(&ended),
             Round::None(failures) => {
-                let wait = failures.last().map_or(Duration::ZERO, |last| caller.wait_after(last));
+                let wait = failures
+                    .last()
+                    .map_or(Duration::ZERO, |last| caller.wait_after(last));
                 caller.answer_all(&Err(failures));
                 wait
             }
@@ -164,7 +166,13 @@ impl Caller {
         // What settled in the last moment counts.
         while let Ok(done) = settled.try_recv() {
             had = true;
-            self.whole(index, Whole { peer, settled: done });
+            self.whole(
+                index,
+                Whole {
+                    peer,
+                    settled: done,
+                },
+            );
         }
         if had {
             self.backoff.reset();
@@ -206,7 +214,13 @@ impl Caller {
     async fn renew(&self, failed: Failed) -> Failed {
         for index in 0..self.shared.parts.config.upstream.len() {
             match renewal::ask(&self.shared, index).await {
-                Ok(()) => return Failed { wait_ms: Some(0), renew: false, ..failed },
+                Ok(()) => {
+                    return Failed {
+                        wait_ms: Some(0),
+                        renew: false,
+                        ..failed
+                    };
+                }
                 Err(error) => tracing::warn!(upstream = index, %error, "certificate not renewed"),
             }
         }
@@ -308,7 +322,13 @@ pub(super) async fn call(
     let doubt = shared.clock_in_doubt();
     let opened = connection.open_bi().await;
     let (send, receive) = opened.map_err(|error| reason::connection(&error, doubt))?;
-    Ok(drive::Line { connection, send, receive, known, role: Role::Caller })
+    Ok(drive::Line {
+        connection,
+        send,
+        receive,
+        known,
+        role: Role::Caller,
+    })
 }
 
 fn hang_up(connection: &Connection, why: &str) -> Failed {
@@ -323,7 +343,14 @@ async fn connect(shared: &Shared, address: &str, alpn: &[u8]) -> Result<Connecti
         .map_err(|error| Failed::new(Reason::Certificate, error))?;
     let mut client = ClientConfig::new(Arc::new(crypto));
     let _same = client.transport_config(limits::transport(shared.level, &shared.parts.config));
-    shake(&shared.endpoint, client, to, shared.parts.config.handshake, shared.clock_in_doubt()).await
+    shake(
+        &shared.endpoint,
+        client,
+        to,
+        shared.parts.config.handshake,
+        shared.clock_in_doubt(),
+    )
+    .await
 }
 
 /// The handshake, within its time.
@@ -362,4 +389,3 @@ pub(super) async fn resolve(address: &str) -> Result<SocketAddr, Failed> {
     probe.connect(to).await.map_err(no_route)?;
     Ok(to)
 }
-

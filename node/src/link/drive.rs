@@ -6,11 +6,11 @@ use std::{sync::Arc, time::Duration};
 use cuntong_protocol::{
     control::signed::Trust,
     id::NodeId,
-    limits::MESSAGE_BYTES_MAX,
     policy,
     sync::{Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled, host::perform},
     wire::{
-        Message, codec,
+        Message,
+        codec::{self, DecodeError},
         frame::{self, Deflater, Inflater},
     },
 };
@@ -84,7 +84,10 @@ struct Ended {
 
 impl Ended {
     fn new(close: Close, reason: Reason, detail: impl std::fmt::Display) -> Self {
-        Self { close, failed: Failed::new(reason, detail) }
+        Self {
+            close,
+            failed: Failed::new(reason, detail),
+        }
     }
 }
 
@@ -114,9 +117,10 @@ impl Driver {
         let trust = shared.fresh_trust().await;
         let writer = shared.writer().await.map_err(|e| failed(&e))?;
         let places = trust.places();
-        let own = trust.roster().node(writer.node).ok_or_else(|| {
-            Failed::new(Reason::Rejected, "the roster does not list this node")
-        })?;
+        let own = trust
+            .roster()
+            .node(writer.node)
+            .ok_or_else(|| Failed::new(Reason::Rejected, "the roster does not list this node"))?;
         let peer = Peer {
             node: known.node,
             site: known.site,
@@ -200,7 +204,10 @@ impl Driver {
         let deadline = self.session.as_ref().and_then(Session::deadline);
         match deadline {
             Some((at, _what)) => {
-                let wait = at.since(self.shared.parts.clock.now()).max(0).unsigned_abs();
+                let wait = at
+                    .since(self.shared.parts.clock.now())
+                    .max(0)
+                    .unsigned_abs();
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }
             None => std::future::pending().await,
@@ -210,7 +217,11 @@ impl Driver {
     /// Gives inputs and does effects until the session wants nothing more, on a blocking thread.
     async fn pump(&mut self, inputs: Vec<Input>) -> Option<Ended> {
         let Some(mut session) = self.session.take() else {
-            return Some(Ended::new(Close::Fault, Reason::HubDown, "a session was lost"));
+            return Some(Ended::new(
+                Close::Fault,
+                Reason::HubDown,
+                "a session was lost",
+            ));
         };
         let shared = self.shared.clone();
         let (of_thread, peer, out) = (shared.clone(), self.peer.clone(), self.out.clone());
@@ -236,7 +247,10 @@ impl Driver {
             self.trust = shared.fresh_trust().await;
         }
         match (work.fault, work.closing) {
-            (Some(failed), _) => Some(Ended { close: Close::Fault, failed }),
+            (Some(failed), _) => Some(Ended {
+                close: Close::Fault,
+                failed,
+            }),
             (None, Some(closing)) => Some(end_of(&closing)),
             (None, None) if work.controls_changed => self.unwanted(),
             (None, None) => None,
@@ -273,7 +287,11 @@ impl Driver {
     fn unwanted(&self) -> Option<Ended> {
         let refused = still_listed(&self.spki, &self.trust).err()?;
         tracing::warn!(peer = %self.peer.node, why = refused.word(), "dropped by the roster");
-        Some(Ended::new(Close::Unwanted, Reason::Rejected, refused.word()))
+        Some(Ended::new(
+            Close::Unwanted,
+            Reason::Rejected,
+            refused.word(),
+        ))
     }
 
     /// The peer's half of the stream ended: why the connection did, if it did.
@@ -281,7 +299,10 @@ impl Driver {
         let closed = tokio::time::timeout(LAST_WORDS, connection.closed()).await;
         let doubt = self.shared.clock_in_doubt();
         match closed {
-            Ok(error) => Ended { close: Close::Stop, failed: reason::connection(&error, doubt) },
+            Ok(error) => Ended {
+                close: Close::Stop,
+                failed: reason::connection(&error, doubt),
+            },
             Err(_open) => Ended::new(Close::Stop, Reason::HubDown, "the peer ended the session"),
         }
     }
@@ -307,34 +328,31 @@ impl Work {
     ) {
         let clock = &shared.parts.clock;
         while let Some(effect) = session.poll() {
-            match effect {
-                Effect::Send(message) => {
-                    // The writer is gone when the connection is: the reader will say so.
-                    let _hung_up = out.send(message);
-                }
-                Effect::Close(closing) => {
-                    self.closing = Some(closing);
-                    return;
-                }
-                effect => {
-                    self.note(&effect, shared, peer);
-                    let (of_peer, now) = (peer.clone(), clock.now());
-                    let done = shared
-                        .parts
-                        .store
-                        .write(move |db| perform(effect, &of_peer, &mut Linked { db, now }));
-                    match done {
-                        Ok(done) => {
-                            self.tell(done.news, shared, teller);
-                            for answer in done.answers {
-                                let _violation = session.handle(answer, clock.now());
-                            }
-                        }
-                        Err(error) => {
-                            self.fault = Some(failed(&error));
-                            return;
-                        }
+            if let Effect::Send(message) = effect {
+                // The writer is gone when the connection is: the reader will say so.
+                let _hung_up = out.send(message);
+                continue;
+            }
+            if let Effect::Close(closing) = effect {
+                self.closing = Some(closing);
+                return;
+            }
+            self.note(&effect, shared, peer);
+            let (of_peer, now) = (peer.clone(), clock.now());
+            let done = shared
+                .parts
+                .store
+                .write(move |db| perform(effect, &of_peer, &mut Linked { db, now }));
+            match done {
+                Ok(done) => {
+                    self.tell(done.news, shared, teller);
+                    for answer in done.answers {
+                        let _violation = session.handle(answer, clock.now());
                     }
+                }
+                Err(error) => {
+                    self.fault = Some(failed(&error));
+                    return;
                 }
             }
         }
@@ -361,13 +379,17 @@ impl Work {
 
 /// The class of a failing store.
 fn failed(error: &StoreError) -> Failed {
-    let reason = if matches!(error, StoreError::DiskFull) { Reason::DiskFull } else { Reason::HubDown };
+    let reason = if matches!(error, StoreError::DiskFull) {
+        Reason::DiskFull
+    } else {
+        Reason::HubDown
+    };
     Failed::new(reason, error)
 }
 
 fn end_of(closing: &Closing) -> Ended {
     let (close, reason) = match closing {
-        Closing::Stopped => (Close::Stop, Reason::HubDown),
+        Closing::Stopped | Closing::Again => (Close::Stop, Reason::HubDown),
         Closing::Silent(_) => (Close::Silent, Reason::HubDown),
         Closing::Busy(_) => (Close::Stop, Reason::Busy),
         Closing::ToldBusy(_) => (Close::Busy, Reason::Busy),
@@ -399,16 +421,23 @@ async fn read(mut stream: RecvStream, messages: mpsc::Sender<Result<Message, Str
 
 /// The next message; `None` when the stream or the connection ended.
 async fn next(stream: &mut RecvStream, inflater: &mut Inflater) -> Result<Option<Message>, String> {
-    let mut prefix = [0; 4];
-    if stream.read_exact(&mut prefix).await.is_err() {
-        return Ok(None);
+    loop {
+        let mut prefix = [0; 4];
+        if stream.read_exact(&mut prefix).await.is_err() {
+            return Ok(None);
+        }
+        let length = frame::length(prefix).map_err(|e| e.to_string())?;
+        let Some(frame) = exactly(stream, length).await else {
+            return Ok(None);
+        };
+        let bytes = inflater.message(&frame).map_err(|e| e.to_string())?;
+        match codec::decode(&bytes) {
+            Ok(message) => return Ok(Some(message)),
+            // A newer minor version says something this one does not know.
+            Err(DecodeError::Unknown(_)) => {}
+            Err(garbage) => return Err(garbage.to_string()),
+        }
     }
-    let length = frame::length(prefix).map_err(|e| e.to_string())?;
-    let Some(frame) = exactly(stream, length.min(MESSAGE_BYTES_MAX)).await else {
-        return Ok(None);
-    };
-    let bytes = inflater.message(&frame).map_err(|e| e.to_string())?;
-    codec::decode(&bytes).map(Some).map_err(|e| e.to_string())
 }
 
 /// So many bytes, with memory for no more than has come.
@@ -416,7 +445,10 @@ pub(super) async fn exactly(stream: &mut RecvStream, length: usize) -> Option<Ve
     let mut bytes = Vec::with_capacity(length.min(READ_STEP));
     while bytes.len() < length {
         let missing = length - bytes.len();
-        let chunk = stream.read_chunk(missing.min(READ_STEP), true).await.ok()??;
+        let chunk = stream
+            .read_chunk(missing.min(READ_STEP), true)
+            .await
+            .ok()??;
         bytes.extend_from_slice(&chunk.bytes);
     }
     Some(bytes)

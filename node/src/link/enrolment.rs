@@ -28,7 +28,10 @@ pub enum Asked {
     /// The registrar has not answered yet.
     Waiting,
     /// The county says no; `passing`: asking again may help.
-    Refused { reason: String, passing: bool },
+    Refused {
+        reason: String,
+        passing: bool,
+    },
 }
 
 /// Answers a machine that wants to join.
@@ -63,11 +66,17 @@ fn reply(shared: &Shared, question: &Question) -> Result<Reply, String> {
     let ground = shared.ground();
     let mut book = shared.parts.tickets.clone();
     let hand_on = book.clone();
-    Ok(talk::reply(question, &ground.trust, &mut book, ground.now, |request| {
-        if let Err(error) = hand_on.hand_on(request) {
-            tracing::error!(%error, "a request to join could not be handed to the registrar");
-        }
-    }))
+    Ok(talk::reply(
+        question,
+        &ground.trust,
+        &mut book,
+        ground.now,
+        |request| {
+            if let Err(error) = hand_on.hand_on(request) {
+                tracing::error!(%error, "a request to join could not be handed to the registrar");
+            }
+        },
+    ))
 }
 
 /// Asks one hub. `own`: a certificate the machine signed for itself, so that TLS has something
@@ -120,7 +129,9 @@ async fn converse(
             }
             Step::Wait => return Ok(Asked::Waiting),
             Step::Done(joined) => return Ok(Asked::Joined(joined)),
-            Step::Refused { reason, passing, .. } => {
+            Step::Refused {
+                reason, passing, ..
+            } => {
                 return Ok(Asked::Refused { reason, passing });
             }
         }
@@ -129,7 +140,10 @@ async fn converse(
 
 async fn say(stream: &mut SendStream, bytes: &[u8]) -> Result<(), String> {
     let length = u32::try_from(bytes.len()).map_err(|e| e.to_string())?;
-    stream.write_all(&length.to_be_bytes()).await.map_err(|e| e.to_string())?;
+    stream
+        .write_all(&length.to_be_bytes())
+        .await
+        .map_err(|e| e.to_string())?;
     stream.write_all(bytes).await.map_err(|e| e.to_string())
 }
 
@@ -143,5 +157,8 @@ async fn hear(stream: &mut RecvStream, max: usize) -> Result<Option<Vec<u8>>, St
     if length > max {
         return Err(format!("{length} bytes are too many"));
     }
-    exactly(stream, length).await.map(Some).ok_or_else(|| "it broke off".to_owned())
+    exactly(stream, length)
+        .await
+        .map(Some)
+        .ok_or_else(|| "it broke off".to_owned())
 }

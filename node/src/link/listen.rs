@@ -15,11 +15,18 @@ use super::{Parts, Shared, drive, enrolment, limits, lock, reason::Close, renewa
 use crate::exit::Failure;
 
 /// The endpoint this node calls from and, where it has an address to listen at, is called at.
-pub(super) fn endpoint(parts: &Parts, level: Level, trust: &Arc<Trust>) -> Result<Endpoint, Failure> {
+pub(super) fn endpoint(
+    parts: &Parts,
+    level: Level,
+    trust: &Arc<Trust>,
+) -> Result<Endpoint, Failure> {
     let Some(address) = parts.config.listen else {
         return outgoing().map_err(Failure::fault);
     };
-    let ground = tls::Ground { trust: trust.clone(), now: parts.clock.now() };
+    let ground = tls::Ground {
+        trust: trust.clone(),
+        now: parts.clock.now(),
+    };
     let server = server(parts, level, ground, parts.own.clone())?;
     Endpoint::server(server, address)
         .map_err(|error| Failure::configuration(format!("link.listen {address}: {error}")))
@@ -89,9 +96,11 @@ async fn answer(shared: Arc<Shared>, incoming: Incoming) {
 
 async fn shake(shared: &Shared, incoming: Incoming) -> Result<(Connection, Vec<u8>), String> {
     let ground = shared.ground();
-    let server = server(&shared.parts, shared.level, ground, shared.own())
+    let server =
+        server(&shared.parts, shared.level, ground, shared.own()).map_err(|e| e.to_string())?;
+    let connecting = incoming
+        .accept_with(Arc::new(server))
         .map_err(|e| e.to_string())?;
-    let connecting = incoming.accept_with(Arc::new(server)).map_err(|e| e.to_string())?;
     let connection = tokio::time::timeout(shared.parts.config.handshake, connecting)
         .await
         .map_err(|_late| "handshake took too long".to_owned())?
@@ -137,7 +146,10 @@ fn admitted(shared: &Shared, connection: &Connection) -> Option<(Known, bool)> {
 
 /// The certificate the peer showed, DER.
 pub(super) fn certificate(connection: &Connection) -> Option<Vec<u8>> {
-    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    let chain = connection
+        .peer_identity()?
+        .downcast::<Vec<CertificateDer<'static>>>()
+        .ok()?;
     chain.first().map(|der| der.to_vec())
 }
 
@@ -148,7 +160,13 @@ async fn session(shared: &Arc<Shared>, connection: Connection, known: Known) {
         return;
     };
     let (report, mut settled) = mpsc::unbounded_channel();
-    let line = drive::Line { connection, send, receive, known, role: Role::Callee };
+    let line = drive::Line {
+        connection,
+        send,
+        receive,
+        known,
+        role: Role::Callee,
+    };
     let _ended = drive::run(shared, line, report).await;
     settled.close();
 }

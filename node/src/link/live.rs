@@ -27,7 +27,10 @@ impl Live {
     pub(super) fn list(&self) -> Vec<Downstream> {
         self.0
             .iter()
-            .map(|(node, entry)| Downstream { node: *node, since: entry.since })
+            .map(|(node, entry)| Downstream {
+                node: *node,
+                since: entry.since,
+            })
             .collect()
     }
 
@@ -91,7 +94,11 @@ pub(super) async fn claim<'a>(
                         since: shared.parts.clock.now(),
                     };
                     let _old = live.0.insert(node, entry);
-                    return Some(Place { shared, node, connection: connection.clone() });
+                    return Some(Place {
+                        shared,
+                        node,
+                        connection: connection.clone(),
+                    });
                 }
             }
         };

@@ -141,7 +141,10 @@ pub(super) fn connection(error: &ConnectionError, doubt: bool) -> Failed {
     };
     let renew = matches!(error, ConnectionError::ApplicationClosed(close)
         if close.error_code == Close::Renew.code());
-    Failed { renew, ..Failed::new(reason, error) }
+    Failed {
+        renew,
+        ..Failed::new(reason, error)
+    }
 }
 
 /// The class of a QUIC transport error; TLS alerts are 0x100 and up.

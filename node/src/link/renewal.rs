@@ -50,8 +50,9 @@ async fn give(shared: &Shared, connection: &Connection, known: &Known) -> Result
 /// Asks one upstream for a new certificate, and shows it from now on.
 pub(super) async fn ask(shared: &Arc<Shared>, index: usize) -> Result<(), Error> {
     let asked = async {
-        let mut line =
-            dial::call(shared, index, tls::ALPN_RENEW).await.map_err(|failed| failed.detail)?;
+        let mut line = dial::call(shared, index, tls::ALPN_RENEW)
+            .await
+            .map_err(|failed| failed.detail)?;
         let csr = certificate::request(&shared.parts.keys.tls).map_err(|e| e.to_string())?;
         say(&mut line.send, &csr).await?;
         let der = hear(&mut line.receive, CERTIFICATE_BYTES_MAX).await?;
@@ -65,7 +66,9 @@ pub(super) async fn ask(shared: &Arc<Shared>, index: usize) -> Result<(), Error>
         tracing::info!("own certificate renewed");
         Ok(())
     };
-    tokio::time::timeout(WITHIN, asked).await.unwrap_or_else(|_late| Err("too late".to_owned()))
+    tokio::time::timeout(WITHIN, asked)
+        .await
+        .unwrap_or_else(|_late| Err("too late".to_owned()))
 }
 
 /// Asks for a new certificate in the background when a third of the present one's life is over.
@@ -86,16 +89,24 @@ pub(super) fn when_due(shared: &Arc<Shared>, index: usize) {
 
 async fn say(stream: &mut SendStream, bytes: &[u8]) -> Result<(), Error> {
     let length = u32::try_from(bytes.len()).map_err(|e| e.to_string())?;
-    stream.write_all(&length.to_be_bytes()).await.map_err(|e| e.to_string())?;
+    stream
+        .write_all(&length.to_be_bytes())
+        .await
+        .map_err(|e| e.to_string())?;
     stream.write_all(bytes).await.map_err(|e| e.to_string())
 }
 
 async fn hear(stream: &mut RecvStream, max: usize) -> Result<Vec<u8>, Error> {
     let mut prefix = [0; 4];
-    stream.read_exact(&mut prefix).await.map_err(|e| e.to_string())?;
+    stream
+        .read_exact(&mut prefix)
+        .await
+        .map_err(|e| e.to_string())?;
     let length = u32::from_be_bytes(prefix) as usize;
     if length > max {
         return Err(format!("{length} bytes are too many"));
     }
-    exactly(stream, length).await.ok_or_else(|| "it broke off".to_owned())
+    exactly(stream, length)
+        .await
+        .ok_or_else(|| "it broke off".to_owned())
 }

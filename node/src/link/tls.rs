@@ -29,7 +29,7 @@ use rustls::{
     },
     sign::CertifiedKey,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 
 /// What nodes of one county speak with each other.
 pub const ALPN: &[u8] = b"cuntong/1";
@@ -58,16 +58,9 @@ impl TlsError {
 ///
 /// # Errors
 /// When the key is not one, or does not belong to the certificate.
-pub(crate) fn present(
-    chain: Vec<Vec<u8>>,
-    pkcs8: &[u8],
-) -> Result<Arc<CertifiedKey>, TlsError> {
-    let key = PrivateKeyDer::Pkcs8(pkcs8.to_vec().into());
-    let key = ring::sign::any_eddsa_type(match &key {
-        PrivateKeyDer::Pkcs8(der) => der,
-        _ => return Err(TlsError("not PKCS#8".to_owned())),
-    })
-    .map_err(TlsError::from)?;
+pub(crate) fn present(chain: Vec<Vec<u8>>, pkcs8: &[u8]) -> Result<Arc<CertifiedKey>, TlsError> {
+    let key = ring::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(pkcs8.to_vec()))
+        .map_err(TlsError::from)?;
     let chain = chain.into_iter().map(CertificateDer::from).collect();
     let own = CertifiedKey::new(chain, key);
     own.keys_match().map_err(TlsError::from)?;
@@ -152,6 +145,12 @@ pub(super) fn enrolling(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsE
     client(own, Arc::new(Callee(None)), ALPN_ENROL)
 }
 
+/// A caller that believes whoever answers, for tests of the other side.
+#[cfg(test)]
+pub(super) fn credulous(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsError> {
+    client(own, Arc::new(Callee(None)), ALPN)
+}
+
 fn client(
     own: Arc<CertifiedKey>,
     verifier: Arc<Callee>,
@@ -171,10 +170,7 @@ fn client(
 
 /// One connection from elsewhere. Each has a configuration of its own, because whether a stranger
 /// may come in depends on the protocol that very connection asks for.
-pub(super) fn called(
-    own: Arc<CertifiedKey>,
-    ground: Ground,
-) -> Result<QuicServerConfig, TlsError> {
+pub(super) fn called(own: Arc<CertifiedKey>, ground: Ground) -> Result<QuicServerConfig, TlsError> {
     let stranger = Arc::new(AtomicBool::new(false));
     let verifier = Caller {
         ground,

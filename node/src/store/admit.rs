@@ -10,7 +10,7 @@ use super::{
     db::Db,
     epoch::Why,
     error::{Result, StoreError},
-    log::{EntryState, Row1},
+    log::{ENTRY, EntryState, Row1, entry_from},
     refuse::{HELD_REASON, HELD_RULE, Put},
 };
 use cuntong_protocol::{
@@ -437,11 +437,13 @@ impl Db {
             return Ok(refusals);
         };
         loop {
-            let waiting: Vec<Row1> = self
-                .entries_of(id)?
-                .into_iter()
-                .filter(|e| e.state == EntryState::Waiting)
-                .collect();
+            let waiting = self.all(
+                &format!(
+                    "SELECT {ENTRY} FROM entry WHERE doc = ?1 AND state = 3 ORDER BY log, seq"
+                ),
+                [&id.0[..]],
+                entry_from,
+            )?;
             let mut moved = false;
             for stored in &waiting {
                 let log = self.log_of(stored.log)?;

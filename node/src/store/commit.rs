@@ -67,9 +67,6 @@ impl Db {
             for (id, writes) in &local.writes {
                 let mut doc = db.doc_or_new(*id)?;
                 let change = doc.write(writer.actor(), local.at, writes)?;
-                if doc.save().len() > DOCUMENT_BYTES_MAX {
-                    return Err(StoreError::Refused("the document has reached its limit"));
-                }
                 changes.push((doc, change));
             }
             let done = db.record(&changes, local.at)?;
@@ -131,7 +128,9 @@ impl Db {
         // A document written several times is stored once, as the last write left it.
         let last: BTreeMap<DocId, &Doc> = changes.iter().map(|(d, _)| (d.id(), d)).collect();
         for doc in last.values() {
-            self.put_doc(doc, now)?;
+            if self.put_doc(doc, now)? > DOCUMENT_BYTES_MAX {
+                return Err(StoreError::Refused("the document has reached its limit"));
+            }
         }
         let touched: BTreeSet<DocId> = last.into_keys().collect();
         self.refresh_all(&touched)?;

@@ -177,9 +177,9 @@ impl Db {
         ))
     }
 
-    /// Writes a document's snapshot, heads and part of its scope's digest. A document without
-    /// any accepted change is taken out.
-    pub(super) fn put_doc(&self, doc: &Doc, now: Millis) -> Result<()> {
+    /// Writes a document's snapshot, heads and part of its scope's digest; answers the
+    /// snapshot's bytes. A document without any accepted change is taken out.
+    pub(super) fn put_doc(&self, doc: &Doc, now: Millis) -> Result<usize> {
         let id = doc.id();
         let scope = scope_of(id)?;
         let old: Option<i64> = self.first(
@@ -187,17 +187,17 @@ impl Db {
             [&id.0[..]],
             |r| r.get(0),
         )?;
-        if doc.changes().is_empty() {
+        let heads = doc.heads();
+        if heads == Doc::new(id).heads() {
             self.exec("DELETE FROM document WHERE id = ?1", [&id.0[..]])?;
             self.forget(id);
             let count = if old.is_some() { -1 } else { 0 };
-            return self.add_digest(
-                scope,
-                0_u64.wrapping_sub(old.unwrap_or(0).cast_unsigned()),
-                count,
-            );
+            let change = 0_u64.wrapping_sub(old.unwrap_or(0).cast_unsigned());
+            self.add_digest(scope, change, count)?;
+            return Ok(0);
         }
-        let heads = doc.heads();
+        let snapshot = doc.save();
+        let bytes = snapshot.len();
         let digest = wire::digest(id, &heads);
         self.exec(
             "INSERT INTO document (id, kind, site, heads, digest, changed_at, snapshot)
@@ -211,13 +211,14 @@ impl Db {
                 join(&heads),
                 digest.cast_signed(),
                 now.0,
-                doc.save(),
+                snapshot,
             ),
         )?;
         self.cache.borrow_mut().put(doc);
         let count = i64::from(old.is_none());
         let change = digest.wrapping_sub(old.unwrap_or(0).cast_unsigned());
-        self.add_digest(scope, change, count)
+        self.add_digest(scope, change, count)?;
+        Ok(bytes)
     }
 
     fn add_digest(&self, scope: Scope, change: u64, documents: i64) -> Result<()> {

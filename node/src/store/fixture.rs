@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cuntong_protocol::{
-    act::{Act, ActBody, Open},
+    act::{Act, ActBody, Open, Reason},
     control::{
         Authority, Body, Directory, NodeEntry, NodeStatus, Person, Place, Places, Roster, Trust,
         signed::{Content, Signed},
@@ -189,7 +189,7 @@ pub(super) fn case(site: SiteId, n: u8) -> CaseId {
     CaseId::new(site, [n; 11])
 }
 
-fn act(site: SiteId, role: Role) -> Act {
+fn act(site: SiteId, role: Role, body: ActBody) -> Act {
     Act {
         person: person(site),
         role,
@@ -197,14 +197,12 @@ fn act(site: SiteId, role: Role) -> Act {
         at: NOW,
         clock: ClockState::Ok,
         saw: None,
-        body: ActBody::Open(Open {
-            item: "349901-社保-001".into(),
-            item_version: 1,
-        }),
+        body,
     }
 }
 
-/// Writes one act and one field into a document, as the person of the node's site.
+/// Writes one act into a document, as the person of the node's site; in an application with the
+/// applicant's name beside it.
 pub(super) fn write(db: &mut Db, doc: DocId, name: &str) -> Committed {
     let local = local(db, doc, name);
     db.commit(local).unwrap()
@@ -212,20 +210,30 @@ pub(super) fn write(db: &mut Db, doc: DocId, name: &str) -> Committed {
 
 pub(super) fn local(db: &mut Db, doc: DocId, name: &str) -> Local {
     let site = db.site().unwrap();
-    let role = match doc.scope().unwrap().kind {
-        Kind::Application => Role::Agent,
-        Kind::Handling => Role::Clerk,
-        Kind::Notice => Role::Publisher,
-    };
     let id = db.act_id(NOW).unwrap();
+    let said = || Reason { text: name.into() };
+    let mut writes = Vec::new();
+    match doc.scope().unwrap().kind {
+        Kind::Application => {
+            let body = ActBody::Open(Open {
+                item: "349901-社保-001".into(),
+                item_version: 1,
+            });
+            writes.push(Write::Act(id, act(site, Role::Agent, body)));
+            let name = Some(Private::new(name));
+            writes.push(Write::Field("name".into(), name));
+        }
+        Kind::Handling => {
+            let body = ActBody::Review(said());
+            writes.push(Write::Act(id, act(site, Role::Decider, body)));
+        }
+        Kind::Notice => {
+            let body = ActBody::Retract(said());
+            writes.push(Write::Act(id, act(site, Role::Publisher, body)));
+        }
+    }
     Local {
-        writes: vec![(
-            doc,
-            vec![
-                Write::Act(id, act(site, role)),
-                Write::Field("name".into(), Some(Private::new(name))),
-            ],
-        )],
+        writes: vec![(doc, writes)],
         at: NOW,
         ..Local::default()
     }

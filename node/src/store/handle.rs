@@ -24,11 +24,13 @@ use super::{
     db::{Db, Opening, State},
     derived::Derived,
     dir::{Directory, connect},
-    epoch::FileMarker,
+    epoch::{FileMarker, Marker as _},
     error::{Result, StoreError},
     schema,
 };
 
+/// Files up to this size are looked through after a stop out of order.
+const CHECKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Pieces of work in one commit.
 const GROUP_MAX: usize = 64;
 
@@ -82,11 +84,14 @@ impl Store {
         let directory = Directory::lock(dir)?;
         let conn = directory.connect()?;
         let name = directory.database().display().to_string();
-        schema::check(&conn, true).map_err(|e| e.of_file(&name))?;
+        let marker = FileMarker::new(dir);
+        if needs_check(&directory, &marker) {
+            schema::check(&conn, true).map_err(|e| e.of_file(&name))?;
+        }
         let opening = Opening {
             now,
             nonce,
-            marker: Arc::new(FileMarker::new(dir)),
+            marker: Arc::new(marker),
             derived,
         };
         let db = Db::open(conn, opening).map_err(|e| e.of_file(&name))?;
@@ -247,6 +252,14 @@ impl Drop for Inner {
             }
         }
     }
+}
+
+/// Whether to look through the file before work begins: after a stop out of order, where that
+/// takes seconds at most. `verify` does it for any size.
+fn needs_check(directory: &Directory, marker: &FileMarker) -> bool {
+    let clean = marker.read().is_ok_and(|m| m.is_some_and(|m| m.clean));
+    let size = std::fs::metadata(directory.database()).map_or(0, |m| m.len());
+    !clean && size <= CHECKED_BYTES_MAX
 }
 
 /// The writer's life: rounds of work, and between them rows that went stale.

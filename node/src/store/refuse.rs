@@ -1,9 +1,12 @@
 //! What was not admitted: quarantine, refusals made and heard, and documents without the refused.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use cuntong_protocol::{
-    document::{Doc, DocError},
+    document::{Doc, DocError, Write, change_facts},
     id::{CaseId, ChangeHash, DocId, Kind, NodeId},
     log::{LogHead, LogId, Rejection},
     time::Millis,
@@ -134,6 +137,25 @@ impl Db {
                 })
             },
         )
+    }
+
+    /// What a refused change of this node would have written, for its author to do again;
+    /// `None` when its content is not kept or does not read.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn refused_writes(&self, hash: ChangeHash) -> Result<Option<Vec<Write>>> {
+        let body = self.first(
+            "SELECT body FROM quarantine WHERE hash = ?1 AND body IS NOT NULL",
+            [&hash.0[..]],
+            |r| r.get::<_, Vec<u8>>(0),
+        )?;
+        let writes = body.and_then(|body| {
+            // The content may be anybody's: automerge panics on some of what was refused.
+            let read = || change_facts(&body).and_then(|f| f.writes());
+            catch_unwind(AssertUnwindSafe(read)).ok()?.ok()
+        });
+        Ok(writes)
     }
 
     /// How many things are in quarantine.

@@ -294,7 +294,7 @@ fn on_every_day_the_row_shows_the_light_that_the_fold_would() {
         provisional: false,
         calendar_version: 1,
     };
-    let from = super::case::yellow_from(&due, &w.calendar);
+    let from = case::yellow_from(&due, &w.calendar);
     let mut day = jiff::civil::date(2026, 8, 1);
     while day < jiff::civil::date(2026, 10, 20) {
         let row = if day > due.date {

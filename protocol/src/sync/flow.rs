@@ -24,6 +24,8 @@ pub(super) struct Flow {
     /// Batches to be sent again in a repair.
     pub(super) again: Vec<Batch>,
     reading: Option<LogId>,
+    /// Forked logs whose seal the host was asked for.
+    proving: BTreeSet<LogId>,
     /// Logs that hold nothing sealed past what was sent, until more is committed.
     dry: BTreeSet<LogId>,
     /// Logs left alone for the rest of the session: forked, or refused as a whole.
@@ -83,6 +85,7 @@ impl Flow {
         } else if self.known.iter().any(|(l, h)| behind(l, &self.held, h)) {
             Some("entries")
         } else if self.reading.is_some()
+            || !self.proving.is_empty()
             || !self.again.is_empty()
             || self
                 .held
@@ -134,6 +137,13 @@ impl Flow {
 }
 
 impl Session {
+    /// Asks the host whether a head is on the branch held here; if not, its answer brings the seal
+    /// that proves this branch.
+    pub(super) fn ask_for_proof(&mut self, log: LogId, head: LogHead) {
+        self.flow.proving.insert(log);
+        self.effect(Effect::Read(log, head));
+    }
+
     /// Asks the host for the next batch while the window has room.
     pub(super) fn read_next(&mut self) {
         while self.flow.flight.len() < limits::WINDOW_BATCHES && self.flow.reading.is_none() {
@@ -152,6 +162,7 @@ impl Session {
         if self.flow.reading == Some(log) {
             self.flow.reading = None;
         }
+        self.flow.proving.remove(&log);
         if !self.shared.contains(&log.scope) {
             return;
         }

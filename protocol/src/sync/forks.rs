@@ -18,8 +18,7 @@ impl Session {
         for (log, theirs) in known {
             let mine = at(&self.flow.held, &log);
             if mine.seq == theirs.seq && mine.chain != theirs.chain {
-                // The host's answer brings the seal that proves this branch.
-                self.effect(Effect::Read(log, theirs));
+                self.ask_for_proof(log, theirs);
             } else if log.writer == self.me.writer && theirs.seq > mine.seq && self.peer.upstream {
                 // From below it takes more than a word: the entries themselves, which come, or a
                 // seal. The host begins an epoch when it admits entries of its present one.
@@ -37,15 +36,14 @@ impl Session {
         seal: Option<Seal>,
     ) {
         self.flow.stall(log);
-        let own = log.writer.node == self.me.writer.node;
         let of_peer = log.writer.node == self.peer.node;
         if self.peer.upstream && !of_peer {
             self.meet_fork(theirs_of(self, log, theirs));
-            return;
         }
-        // To the writer with proof; to a node below, which takes this branch over; and as the
-        // writer to a node below, to ask for proof.
+        // Both sides leave the log alone then. To its writer this is proof, to a node below the
+        // word of its upstream; of a writer to a node below it asks for proof.
         if self.flow.forks_told.insert(log) {
+            let own = log.writer.node == self.me.writer.node;
             let told = Fork {
                 log,
                 held: mine,
@@ -62,8 +60,10 @@ impl Session {
         if !self.shared.contains(&log.scope) || fork.by != self.peer.node {
             return;
         }
+        self.flow.stall(log);
+        self.report.again = true;
         let own = log.writer.node == self.me.writer.node;
-        if !own && log.writer.node == self.peer.node {
+        if log.writer.node == self.peer.node {
             // The writer asks for proof of the branch held here: no head there is on it.
             let mine = at(&self.flow.held, &log);
             let chain = if fork.held.chain == mine.chain {
@@ -71,9 +71,8 @@ impl Session {
             } else {
                 fork.held.chain
             };
-            self.effect(Effect::Read(log, LogHead { chain, ..mine }));
+            self.ask_for_proof(log, LogHead { chain, ..mine });
         } else if self.peer.upstream || (own && fork.seal.is_some()) {
-            self.flow.stall(log);
             self.meet_fork(fork);
         }
     }

@@ -148,6 +148,9 @@ impl Session {
         if let Some(report) = self.settlement.take() {
             return Some(Effect::Settled(report));
         }
+        if self.phase == Phase::Open && self.settled && self.report.again && self.calls() {
+            self.close(Closing::Again);
+        }
         self.closing.take().map(Effect::Close)
     }
 
@@ -161,6 +164,10 @@ impl Session {
             Phase::Open if self.settled => None,
             Phase::Open => Some((self.heard.after(limits::IDLE_WAIT_MS), self.waits_for())),
         }
+    }
+
+    fn calls(&self) -> bool {
+        self.role == Role::Caller
     }
 
     fn waits_for(&self) -> &'static str {

@@ -165,7 +165,8 @@ impl Form {
                 let field = need(typed, "amend-field", "field", "要更正的内容")?;
                 let value = value_of(&field, typed.get("value"))
                     .ok_or_else(|| vec![Problem::new("amend-value", "请选择材料状态")])?;
-                let reason = need(typed, "amend-reason", "reason", "更正的理由")?;
+                // Whether a reason is needed depends on the state: the rules say.
+                let reason = text(typed, "reason");
                 return Ok(Command::Amend {
                     case,
                     field,

@@ -132,7 +132,7 @@ async fn an_empty_correction_is_refused_and_what_was_typed_stays() {
     page.has("<title>错误")
         .has("href=\"#correct-how-2\"")
         .has("id=\"correct-how-2\"");
-    page.has("href=\"#correct-days\"").has("先写的");
+    page.has("href=\"#correct-days\"").has("value=\"先写的\"");
     page.has("<details class=\"act act-correct\" open>");
     assert!(browser.desk.command().is_none());
 }
@@ -308,5 +308,19 @@ async fn a_case_nobody_here_knows_has_no_page() {
         let page = browser.get(&format!("/cases/{id}")).await;
         assert_eq!(page.status, 404);
         page.has("没有这一页");
+    }
+}
+
+#[tokio::test]
+async fn the_words_of_a_case_with_everything_are_these() {
+    let browser = Browser::clerk(FakeDesk::township());
+    for (kind, name) in [
+        (CaseKind::Conflict, "conflict"),
+        (CaseKind::Decided, "decided"),
+    ] {
+        let page = browser
+            .get(&format!("/cases/{}", browser.desk.find(kind)))
+            .await;
+        insta::assert_snapshot!(name, page.words());
     }
 }

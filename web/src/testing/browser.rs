@@ -170,6 +170,21 @@ impl Page {
         rest.split_once('"').map_or("", |(token, _)| token)
     }
 
+    /// What a person reads in the main part, one line for each run of text.
+    pub(crate) fn words(&self) -> String {
+        let main = self.body.split_once("<main").map_or("", |(_, rest)| rest);
+        let main = main.split_once("</main>").map_or(main, |(main, _)| main);
+        let mut lines = Vec::new();
+        for piece in main.split('<').skip(1) {
+            let text = piece.split_once('>').map_or("", |(_, text)| text);
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            if !text.is_empty() {
+                lines.push(text);
+            }
+        }
+        lines.join("\n")
+    }
+
     /// Digits in a row that a reader sees; addresses of assets and ids of documents do not count.
     pub(crate) fn longest_run_of_digits(&self) -> usize {
         let (mut longest, mut run, mut inside) = (0, 0, false);

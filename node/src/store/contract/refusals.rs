@@ -173,6 +173,8 @@ fn what_an_authority_refuses_leaves_the_document_with_all_that_follows_it() {
         2,
         "what was typed is kept"
     );
+    let typed = village.refused_writes(batch.entries[1].hash).unwrap();
+    assert_eq!(typed.unwrap().len(), 2);
     let tray = village.rejections(Some(case(SHIQIAO, 1)), 10).unwrap();
     assert_eq!(tray.len(), 2);
     assert!(tray.iter().any(|r| r.rejection.rule == HELD_RULE));

@@ -15,6 +15,14 @@ fn a_restored_village_begins_a_new_epoch_and_loses_nothing() {
     world.nodes[SHIQIAO] = backup;
     // It does not know that it was restored, and writes at positions that are taken.
     world.write(SHIQIAO, own, 3, 3);
+    let line = world.connect(SHIQIAO, TOWN);
+    world.run();
+    assert_eq!(
+        world.lines[line].closed,
+        [Closing::Again],
+        "at once, by the caller"
+    );
+    world.lines.clear();
     meet(&mut world);
     meet(&mut world);
     assert_eq!(world.nodes[SHIQIAO].forks, 1);
