@@ -2,7 +2,8 @@
 //! folder is not listed here.
 
 mod formats;
-mod hostile;
 mod histories;
+mod hostile;
+mod privacy;
 mod tidy;
 mod whole_way;
