@@ -4,11 +4,10 @@
 //! case is in follows from its acts by [`crate::fold`]. On the wire and on disk an act is CBOR
 //! with numbered fields (`docs/formats/documents.md`).
 
-use std::fmt;
-
 use crate::{
     id::{ActId, CaseId, PersonId, SiteId},
     role::Role,
+    text::shows,
     time::{ClockState, Millis},
 };
 
@@ -234,7 +233,7 @@ pub struct Open {
 }
 
 /// How the papers came (收件方式).
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Receive {
     /// 12-digit division code ‖ yyyymmdd ‖ node slot (2) ‖ serial (4); printed, never changed.
     #[n(0)]
@@ -251,7 +250,7 @@ pub struct Receive {
 }
 
 /// 补录.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct TakenEarlier {
     #[n(0)]
     pub at: Millis,
@@ -260,7 +259,7 @@ pub struct TakenEarlier {
 }
 
 /// 代办委托书, reduced to what the rules ask (Civil Code 165, 173); the paper stays with the case.
-#[derive(Debug, Clone, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Mandate {
     /// May the agent withdraw for the resident? Default no.
     #[n(0)]
@@ -277,7 +276,7 @@ pub struct Mandate {
 }
 
 /// Materials handed in after a correction notice: indexes into the item's material list.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Supplement {
     #[n(0)]
     pub materials: Vec<u32>,
@@ -290,12 +289,6 @@ pub struct Supplement {
 pub struct Reason {
     #[n(0)]
     pub text: String,
-}
-
-impl fmt::Debug for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reason({} bytes)", self.text.len())
-    }
 }
 
 /// The way a result reached the resident.
@@ -317,7 +310,7 @@ pub enum DeliveryWay {
 }
 
 /// 送达回证.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Deliver {
     #[n(0)]
     pub way: DeliveryWay,
@@ -329,7 +322,7 @@ pub struct Deliver {
 }
 
 /// 一次性补正告知书: everything that is missing, told once.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Correct {
     #[n(0)]
     pub missing: Vec<Missing>,
@@ -339,7 +332,7 @@ pub struct Correct {
 }
 
 /// One thing to bring or mend.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Missing {
     /// Index into the item's material list; none for something else.
     #[n(0)]
@@ -350,7 +343,7 @@ pub struct Missing {
 }
 
 /// 受理通知书.
-#[derive(Debug, Clone, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Accept {
     /// 容缺: materials promised for later, indexes into the item's list.
     #[n(0)]
@@ -363,7 +356,7 @@ pub struct Accept {
 }
 
 /// 不予受理通知书.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Refuse {
     #[n(0)]
     pub reason: String,
@@ -375,7 +368,7 @@ pub struct Refuse {
 }
 
 /// 准予 / 不予决定书.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Decide {
     #[n(0)]
     pub granted: bool,
@@ -388,7 +381,7 @@ pub struct Decide {
 }
 
 /// 办结单.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Close {
     /// Name of the result paper or what was done.
     #[n(0)]
@@ -399,7 +392,7 @@ pub struct Close {
 }
 
 /// The value a person chose for a field that had two.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Resolve {
     #[n(0)]
     pub field: String,
@@ -408,7 +401,7 @@ pub struct Resolve {
 }
 
 /// A field a person edited; the old and new values are in the document's history.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Amend {
     #[n(0)]
     pub field: String,
@@ -417,7 +410,7 @@ pub struct Amend {
 }
 
 /// Which of the two stands.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Rule {
     /// True: the withdrawal stands; false: the decision.
     #[n(0)]
@@ -427,7 +420,7 @@ pub struct Rule {
 }
 
 /// Link to the case the same paper was typed into first.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Duplicate {
     #[n(0)]
     pub of: CaseId,
@@ -436,7 +429,7 @@ pub struct Duplicate {
 }
 
 /// One version of a notice. Its text is immutable: a correction is another `Publish`.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Publish {
     #[n(0)]
     pub title: String,
@@ -459,4 +452,25 @@ pub struct Publish {
     /// Why there is a new version; empty for the first.
     #[n(7)]
     pub correction: String,
+}
+
+// Whoever types may type a name or a number anywhere: no free text is shown.
+shows! {
+    Reason {}
+    Receive { number, mandate, taken }
+    TakenEarlier { at }
+    Mandate { may_withdraw, may_collect, until }
+    Supplement { materials }
+    Deliver { way }
+    Correct { missing, days }
+    Missing { material }
+    Accept { gaps, gap_days }
+    Refuse {}
+    Decide { granted }
+    Close {}
+    Resolve { field }
+    Amend { field }
+    Rule { withdrawn }
+    Duplicate { of }
+    Publish { places, category, from, until, case }
 }

@@ -7,7 +7,7 @@ use crate::{
     act::{ActBody, Mandate, Publish, TakenEarlier},
     id::{CaseId, DocId, PersonId, SiteId},
     role::Role,
-    text::Private,
+    text::{Private, shows},
 };
 
 /// Who asks, at which desk.
@@ -20,7 +20,7 @@ pub struct Actor {
 }
 
 /// One intent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Command {
     /// Log a case (登记、收件).
     Log(LogCase),
@@ -48,8 +48,24 @@ pub enum Command {
     RetractNotice { notice: DocId, reason: String },
 }
 
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Log(log) => log.fmt(f),
+            Self::Act { case, body } => write!(f, "Act({case}, {:?})", body.kind()),
+            Self::Amend { case, field, .. } => write!(f, "Amend({case}, {field})"),
+            Self::Resolve { case, field, .. } => write!(f, "Resolve({case}, {field})"),
+            Self::PublishNotice(publish) => write!(f, "PublishNotice({publish:?})"),
+            Self::ReviseNotice { notice, .. } => write!(f, "ReviseNotice({notice})"),
+            Self::RetractNotice { notice, .. } => write!(f, "RetractNotice({notice})"),
+        }
+    }
+}
+
+shows! { LogCase { item, materials, mandate, taken, receive } }
+
 /// What intake collects on its one screen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct LogCase {
     /// Item code of the catalogue.
     pub item: String,

@@ -16,7 +16,7 @@ use crate::{
     act::Act,
     id::{ActId, ActorId, ChangeHash, DocId},
     limits,
-    text::Private,
+    text::{Private, shows},
     time::Millis,
 };
 
@@ -77,12 +77,14 @@ pub enum Write {
 }
 
 /// One written change, ready for a log entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Change {
     pub hash: ChangeHash,
     /// The automerge change chunk, uncompressed; at most [`limits::CHANGE_BYTES_MAX`].
     pub bytes: Vec<u8>,
 }
+
+shows! { Change { hash } Doc { id } }
 
 /// One change of a document, without what it wrote.
 #[derive(Debug)]
@@ -95,7 +97,7 @@ pub(crate) struct Known {
 }
 
 /// One document in memory.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Doc {
     id: DocId,
     am: Automerge,

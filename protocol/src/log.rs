@@ -4,6 +4,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 use crate::{
     id::{Chain, ChangeHash, DocId, NodeId, Scope, Writer},
+    text::shows,
     time::Millis,
 };
 
@@ -49,7 +50,7 @@ impl LogHead {
 }
 
 /// One accepted change.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Entry {
     #[n(0)]
     pub doc: DocId,
@@ -60,6 +61,8 @@ pub struct Entry {
     #[cbor(n(2), with = "minicbor::bytes")]
     pub body: Option<Vec<u8>>,
 }
+
+shows! { Entry { doc, hash } }
 
 /// A writer's signature over its log up to `head`.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]

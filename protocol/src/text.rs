@@ -149,6 +149,20 @@ macro_rules! personal {
 }
 use personal;
 
+/// `Debug` of a struct that holds free text or bytes a person may have typed anything into: the
+/// named fields, and nothing of the others.
+macro_rules! shows {
+    ($($name:ident { $($field:ident),* })*) => {
+        $(impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name))$(.field(stringify!($field), &self.$field))*
+                    .finish_non_exhaustive()
+            }
+        })*
+    };
+}
+pub(crate) use shows;
+
 /// Refuses characters that hide or that tell of a wrong decoding.
 fn no_tricks(chars: impl Iterator<Item = char>) -> Result<(), TextError> {
     for c in chars {

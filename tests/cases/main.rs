@@ -4,5 +4,6 @@
 mod formats;
 mod histories;
 mod hostile;
+mod privacy;
 mod tidy;
 mod whole_way;

@@ -117,6 +117,12 @@ pub struct Demo {
 impl Demo {
     /// Starts `cuntong demo` in a folder of its own, and waits until it says ready.
     pub fn start(cases: usize) -> Self {
+        Self::start_with(cases, &[], Stdio::inherit())
+    }
+
+    /// The same with environment variables for the demo and its nodes, and with its standard
+    /// error elsewhere.
+    pub fn start_with(cases: usize, environment: &[(&str, &str)], errors: Stdio) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let mut child = Command::new(executable("cuntong"))
@@ -126,7 +132,8 @@ impl Demo {
             .arg(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .envs(environment.iter().copied())
+            .stderr(errors)
             .spawn()
             .expect("the demo starts");
         let out = child.stdout.take().expect("standard output is piped");

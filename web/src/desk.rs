@@ -227,7 +227,7 @@ pub enum View {
     Drafts,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct CaseQuery {
     pub view: View,
     pub state: Option<State>,
@@ -236,6 +236,13 @@ pub struct CaseQuery {
     pub offset: u64,
     /// At most 200.
     pub limit: u64,
+}
+
+impl std::fmt::Debug for CaseQuery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What is searched for is a name or the end of an ID number.
+        write!(f, "CaseQuery({:?}, {:?}, {} bytes)", self.view, self.state, self.text.len())
+    }
 }
 
 #[derive(Debug, Clone, Default)]

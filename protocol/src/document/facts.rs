@@ -12,7 +12,7 @@ use crate::{
     act::Act,
     id::{ActId, ActorId, ChangeHash},
     limits,
-    text::Private,
+    text::{Private, shows},
     time::Millis,
 };
 
@@ -21,7 +21,7 @@ const ACTS_OP: u64 = 3;
 const FIELDS_OP: u64 = 4;
 
 /// One change, as facts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ChangeFacts {
     pub hash: ChangeHash,
     pub actor: ActorId,
@@ -37,6 +37,8 @@ pub struct ChangeFacts {
     /// deleted, a message, an author or trailing bytes. No honest node writes such a change.
     pub other: bool,
 }
+
+shows! { ChangeFacts { hash, actor, seq, at, deps, other } }
 
 impl ChangeFacts {
     /// The same as writes.
