@@ -51,7 +51,10 @@ fn rows_made_again_are_equal_and_a_changed_one_is_found() {
     assert_eq!(cases(&db), 7, "verifying changes nothing");
 
     db.connection()
-        .execute("UPDATE case_row SET item = 'x' WHERE rowid = (SELECT max(rowid) FROM case_row)", [])
+        .execute(
+            "UPDATE case_row SET item = 'x' WHERE rowid = (SELECT max(rowid) FROM case_row)",
+            [],
+        )
         .unwrap();
     let report = db.verify().unwrap();
     assert_eq!(report.problems.len(), 1, "{report:?}");
@@ -72,7 +75,10 @@ fn rows_follow_a_new_calendar_a_slice_at_a_time_and_a_new_version_of_their_own()
         ..CalendarDoc::default()
     }));
     db.take_control(&calendar, NOW).unwrap();
-    assert!(db.is_stale().unwrap(), "the first slice is done, the rest waits");
+    assert!(
+        db.is_stale().unwrap(),
+        "the first slice is done, the rest waits"
+    );
     while db.tend().unwrap() {}
     assert!(!db.is_stale().unwrap());
     assert!(db.verify().unwrap().is_sound());
