@@ -174,10 +174,11 @@ impl Demo {
             .expect("the demo has that level")
     }
 
-    /// Unplugs (`cut`) or plugs (`heal`) a site's link.
+    /// Unplugs (`cut`) or plugs (`heal`) a site's link; a node that is just starting is told
+    /// once it runs.
     pub fn link(&self, verb: &str, site: &str) {
         let dir = self.folder.path().to_string_lossy().into_owned();
-        let _ran = cuntong(["demo", verb, site, "--dir", &dir]).done();
+        wait_for(verb, || cuntong(["demo", verb, site, "--dir", &dir]).code == 0);
     }
 }
 
