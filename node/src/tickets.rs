@@ -78,6 +78,12 @@ impl Tickets {
         }
         Ok(all)
     }
+
+    /// Throws the book away, with the folder it lies in.
+    #[cfg(test)]
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        self.bindings.parent().map_or(Ok(()), fs::remove_dir_all)
+    }
 }
 
 impl TicketBook for Tickets {

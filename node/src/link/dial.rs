@@ -290,6 +290,12 @@ impl Caller {
             }
             () = self.shared.parts.stop.stopped() => {}
         }
+        if *self.shared.plugged.borrow() {
+            for index in 0..self.shared.parts.config.upstream.len() {
+                self.shared
+                    .note(index, |up| up.state = UpstreamState::Waiting);
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use quinn::{ConnectError, ConnectionError, VarInt};
 
 use super::tls;
 
-/// What this node says when it closes a connection; numbers are for ever (`docs/formats/wire.md`).
+/// What this node says when it closes a connection; numbers are for ever (`docs/formats/transport.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Close {
     /// Done, or going down.

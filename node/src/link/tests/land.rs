@@ -262,6 +262,13 @@ impl Running {
     }
 }
 
+impl Drop for Land {
+    fn drop(&mut self) {
+        // There are none where nobody asked to join.
+        let _none = self.tickets().remove();
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.stopper.stop();
