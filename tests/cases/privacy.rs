@@ -350,7 +350,7 @@ fn real_nodes_at_their_most_talkative_write_the_number_nowhere() {
     let hub = demo.level("county").clone();
     let log = |id: &str| {
         village.as_person(&[
-            "case", "log", "--item", "990010012000", "--name", NAME, "--id", id, "--phone",
+            "case", "log", "--item", "990050004000", "--name", NAME, "--id", id, "--phone",
             "13800000000", "--mandate",
         ])
     };
