@@ -105,7 +105,7 @@ fn go(cli: Cli) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(Failure::fault)?;
-    runtime.block_on(async move {
+    let ended = runtime.block_on(async move {
         match cli.command {
             Command::Demo(args) => demo::go(&context, args).await,
             Command::Run => run::run(&context.dir, context.settings()?).await,
@@ -119,7 +119,10 @@ fn go(cli: Cli) -> Result<Exit, Failure> {
             Command::Case(args) => case::go(&context, args).await,
             Command::Notice(args) => notice::go(&context, args).await,
         }
-    })
+    });
+    // A command that was interrupted does not wait for work nobody wants any more.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    ended
 }
 
 impl Context {

@@ -13,19 +13,22 @@ use cuntong_protocol::{
     control::signed::Trust,
     id::{NodeId, SiteId, Writer},
     role::Level,
-    sync::Settled,
+    sync::{Input, Settled},
     time::{ClockState, Millis},
 };
 use cuntong_provisioning::{enrol::Renewer, keys::NodeKeys};
 use quinn::Endpoint;
 use rustls::sign::CertifiedKey;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    mpsc, oneshot, watch,
+};
 
 use crate::{
     clock::Clock,
     config,
     exit::{Exit, Failure},
-    news::News,
+    news::{News, Told},
     stop::Stop,
     store::{Store, StoreError},
     tickets::Tickets,
@@ -184,6 +187,10 @@ impl Links {
             .parts
             .store
             .listen(Box::new(move |heads| news.committed(heads.to_vec())));
+        drop(tokio::spawn(keep_trust(
+            shared.clone(),
+            shared.parts.news.listen(),
+        )));
         if shared.parts.config.listen.is_some() {
             drop(tokio::spawn(listen::run(shared.clone())));
         }
@@ -261,6 +268,25 @@ impl Links {
     pub async fn ended(&self) {
         self.0.endpoint.close(reason::Close::Stop.code(), b"");
         self.0.endpoint.wait_idle().await;
+    }
+}
+
+/// Keeps the county's word at hand for the next handshake, whoever brought the newest.
+async fn keep_trust(shared: Arc<Shared>, mut news: broadcast::Receiver<Told>) {
+    let stop = shared.parts.stop.clone();
+    loop {
+        let changed = tokio::select! {
+            () = stop.stopped() => return,
+            told = news.recv() => match told {
+                Ok(told) => told.inputs.contains(&Input::ControlsChanged),
+                // What was missed may have been it.
+                Err(RecvError::Lagged(_)) => true,
+                Err(RecvError::Closed) => return,
+            },
+        };
+        if changed {
+            let _newest = shared.fresh_trust().await;
+        }
     }
 }
 

@@ -57,3 +57,8 @@ const QUERIES: &[(&str, &str)] = &[
     ("case_entries", custody::case::CASE_ENTRIES),
     ("scope_vector", log::VECTOR),
 ];
+
+/// The query that counts the rows of another.
+pub(crate) fn counted(query: &str) -> String {
+    format!("SELECT count(*) FROM ({query})")
+}

@@ -97,14 +97,27 @@ fn every_kind_of_act_document_and_control_document_has_its_row() {
         assert_eq!(code, Some(kind.code().to_string()), "kind {}", kind.word());
     }
     for kind in ControlKind::ALL {
-        assert_eq!(rows_of(&text, kind.word()).len(), 1, "control {}", kind.word());
+        assert_eq!(
+            rows_of(&text, kind.word()).len(),
+            1,
+            "control {}",
+            kind.word()
+        );
     }
     for state in State::ALL {
-        assert_eq!(rows_of(&text, state.word()).len(), 1, "state {}", state.word());
+        assert_eq!(
+            rows_of(&text, state.word()).len(),
+            1,
+            "state {}",
+            state.word()
+        );
     }
     for (name, zh) in fields::LABELS {
         let rows = rows_of(&text, name);
-        assert!(rows.iter().any(|r| r.contains(&zh.to_owned())), "field {name} {zh}");
+        assert!(
+            rows.iter().any(|r| r.contains(&zh.to_owned())),
+            "field {name} {zh}"
+        );
     }
     for rule in rule_codes() {
         assert_eq!(rows_of(&text, &rule).len(), 1, "rule {rule}");
@@ -121,8 +134,12 @@ fn rule_codes() -> BTreeSet<String> {
     let is_code =
         |s: &str| s.len() == 4 && s.starts_with('G') && s[1..].bytes().all(|b| b.is_ascii_digit());
     let texts: Vec<_> = files.iter().map(|f| read(f)).collect();
-    let codes: BTreeSet<_> =
-        texts.iter().flat_map(|t| t.split('"')).filter(|s| is_code(s)).map(str::to_owned).collect();
+    let codes: BTreeSet<_> = texts
+        .iter()
+        .flat_map(|t| t.split('"'))
+        .filter(|s| is_code(s))
+        .map(str::to_owned)
+        .collect();
     assert!(codes.len() > 40, "codes are read from the sources");
     codes
 }
@@ -136,8 +153,14 @@ fn the_number_of_every_act_is_that_of_its_row() {
     let text = document();
     let mut numbers = 0;
     for part in body.split("#[n(").skip(1) {
-        let Some((number, rest)) = part.split_once(")]\n    ") else { continue };
-        let name = rest.split('(').next().expect("a variant").to_ascii_lowercase();
+        let Some((number, rest)) = part.split_once(")]\n    ") else {
+            continue;
+        };
+        let name = rest
+            .split('(')
+            .next()
+            .expect("a variant")
+            .to_ascii_lowercase();
         let rows = rows_of(&text, &name);
         assert_eq!(rows[0][2], number, "act {name}");
         numbers += 1;
@@ -149,11 +172,15 @@ fn the_number_of_every_act_is_that_of_its_row() {
 fn structs(source: &str) -> Vec<(String, Vec<(String, String)>)> {
     let mut all = Vec::new();
     for part in source.split("\npub struct ").skip(1) {
-        let Some((name, rest)) = part.split_once(" {\n") else { continue };
+        let Some((name, rest)) = part.split_once(" {\n") else {
+            continue;
+        };
         let body = rest.split("\n}").next().unwrap_or_default();
         let mut fields = Vec::new();
         for numbered in body.split("n(").skip(1) {
-            let Some((number, rest)) = numbered.split_once(')') else { continue };
+            let Some((number, rest)) = numbered.split_once(')') else {
+                continue;
+            };
             let Some(field) = rest.split("pub ").nth(1).and_then(|f| f.split(':').next()) else {
                 continue;
             };
@@ -186,7 +213,11 @@ fn every_numbered_field_stands_in_the_document_with_its_number() {
                 let item = format!("{number} `{field}`");
                 assert!(row.contains(&item), "{file}: {name} lacks {item}");
             }
-            assert_eq!(row.split(" · ").count(), fields.len(), "{name} has other fields");
+            assert_eq!(
+                row.split(" · ").count(),
+                fields.len(),
+                "{name} has other fields"
+            );
             seen += fields.len();
         }
     }
@@ -208,7 +239,10 @@ fn the_limits_in_the_document_are_those_of_the_code() {
         ("FIELD_NAME_BYTES_MAX", limits::FIELD_NAME_BYTES_MAX as u64),
         ("NOTICE_BYTES_MAX", limits::NOTICE_BYTES_MAX as u64),
         ("CONTROL_BYTES_MAX", limits::CONTROL_BYTES_MAX as u64),
-        ("CONTROL_SIGNATURES_MAX", limits::CONTROL_SIGNATURES_MAX as u64),
+        (
+            "CONTROL_SIGNATURES_MAX",
+            limits::CONTROL_SIGNATURES_MAX as u64,
+        ),
         ("CONTROL_VERSION_JUMP_MAX", limits::CONTROL_VERSION_JUMP_MAX),
         ("CLOCK_DOUBT_MS", limits::CLOCK_DOUBT_MS.unsigned_abs()),
     ] {

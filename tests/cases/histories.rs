@@ -17,7 +17,10 @@ const HISTORIES: u64 = 2_000;
 const STEPS: usize = 120;
 
 fn setting(name: &str) -> Option<u64> {
-    #[expect(clippy::disallowed_methods, reason = "a test run's own size, not a node's setting")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test run's own size, not a node's setting"
+    )]
     let value = std::env::var(name);
     value.ok()?.parse().ok()
 }
@@ -45,7 +48,10 @@ fn no_history_loses_or_doubles_a_saved_act() {
                         return;
                     }
                     let lived = catch_unwind(AssertUnwindSafe(|| live(seed)));
-                    assert!(lived.is_ok(), "history {seed} failed: CUNTONG_SEED={seed} replays it");
+                    assert!(
+                        lived.is_ok(),
+                        "history {seed} failed: CUNTONG_SEED={seed} replays it"
+                    );
                 }
             });
         }

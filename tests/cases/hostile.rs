@@ -54,7 +54,10 @@ impl Siege {
         world.somebody_acts(HONEST);
         world.settle();
         let before = heads(world.db(HUB));
-        assert!(!before.is_empty(), "the honest village's case is at the hub");
+        assert!(
+            !before.is_empty(),
+            "the honest village's case is at the hub"
+        );
         Self {
             world,
             peer: Hostile::of(county::SHIQIAO),

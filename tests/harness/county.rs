@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use cuntong_protocol::{
     control::{
-        Directory, NodeEntry, NodeStatus, Person, Place, Places, Roster, catalogue, calendar_csv,
-        Catalogue, sample,
+        Catalogue, Directory, NodeEntry, NodeStatus, Person, Place, Places, Roster, calendar_csv,
+        catalogue, sample,
         signed::{Authority, Body, Content, County, Signed},
         trust::Trust,
     },
@@ -69,11 +69,41 @@ pub fn places() -> Places {
     Places {
         sites: vec![
             place(HUB, None, Level::County, "349901000000", "云麓县(样例)"),
-            place(BEIXIANG, Some(HUB), Level::Township, "349901101000", "北乡镇"),
-            place(SHIQIAO, Some(BEIXIANG), Level::Village, "349901101203", "石桥村"),
-            place(QINGXI, Some(BEIXIANG), Level::Village, "349901101204", "青溪村"),
-            place(NANXIANG, Some(HUB), Level::Township, "349901102000", "南乡镇"),
-            place(LIUTANG, Some(NANXIANG), Level::Village, "349901102201", "柳塘村"),
+            place(
+                BEIXIANG,
+                Some(HUB),
+                Level::Township,
+                "349901101000",
+                "北乡镇",
+            ),
+            place(
+                SHIQIAO,
+                Some(BEIXIANG),
+                Level::Village,
+                "349901101203",
+                "石桥村",
+            ),
+            place(
+                QINGXI,
+                Some(BEIXIANG),
+                Level::Village,
+                "349901101204",
+                "青溪村",
+            ),
+            place(
+                NANXIANG,
+                Some(HUB),
+                Level::Township,
+                "349901102000",
+                "南乡镇",
+            ),
+            place(
+                LIUTANG,
+                Some(NANXIANG),
+                Level::Village,
+                "349901102201",
+                "柳塘村",
+            ),
         ],
     }
 }
@@ -97,14 +127,22 @@ fn found() -> Founded {
     let county = content.founds();
     let first = Signed::sign(content, &[&key(1), &key(2)]);
     let trust = Trust::found(&first, county).expect("the founding document is good");
-    let mut founded =
-        Founded { county, controls: vec![first], trust, registrar: key(9) };
+    let mut founded = Founded {
+        county,
+        controls: vec![first],
+        trust,
+        registrar: key(9),
+    };
     let items = catalogue::from_csv(sample::ITEMS_CSV).expect("the sample catalogue is good");
     let days = calendar_csv::from_csv(sample::CALENDAR_CSV).expect("the sample calendar is good");
     for body in [
         Body::Places(places()),
-        Body::Roster(Roster { nodes: places().sites.iter().map(|p| entry(p.site)).collect() }),
-        Body::Directory(Directory { people: places().sites.iter().map(somebody).collect() }),
+        Body::Roster(Roster {
+            nodes: places().sites.iter().map(|p| entry(p.site)).collect(),
+        }),
+        Body::Directory(Directory {
+            people: places().sites.iter().map(somebody).collect(),
+        }),
         Body::Catalogue(Catalogue { items }),
         Body::Calendar(days),
     ] {
@@ -118,7 +156,9 @@ impl Founded {
     fn sign(&mut self, body: &Body, at: Millis) -> Vec<u8> {
         let content = self.trust.next(COUNTY_WIDE, body, at);
         let bytes = Signed::sign(content, &[&self.registrar]);
-        self.trust.take(&bytes).expect("what the registrar signs is good");
+        self.trust
+            .take(&bytes)
+            .expect("what the registrar signs is good");
         bytes
     }
 
@@ -135,7 +175,9 @@ impl Founded {
                 (node.status, node.cutoff) = (status, cutoff);
             }
         }
-        let content = self.trust.next(COUNTY_WIDE, &Body::Roster(roster), FOUNDED.after(1));
+        let content = self
+            .trust
+            .next(COUNTY_WIDE, &Body::Roster(roster), FOUNDED.after(1));
         Signed::sign(content, &[&self.registrar])
     }
 }

@@ -182,21 +182,44 @@ impl Demo {
 }
 
 impl Demo {
-    /// Pulls the plug of a node (`kill -9`); the demo starts it again. Returns when the new
-    /// process answers.
+    /// Pulls the plug of a node (`kill -9`); the demo starts it again after a second.
     pub fn kill(&self, node: &Node) {
-        let pid = |ran: Ran| ran.json()["pid"].as_u64();
-        let before = pid(node.cuntong(&["status"]).done()).expect("a running node tells its pid");
-        let killed = Command::new("kill").args(["-KILL", &before.to_string()]).status();
+        let dir = node.dir.to_string_lossy().into_owned();
+        let pid = process_with(&["run", "--dir", &dir]).expect("the node runs");
+        let killed = Command::new("kill")
+            .args(["-KILL", &pid.to_string()])
+            .status();
         assert!(killed.is_ok_and(|s| s.success()), "the node was running");
-        for _try in 0..200 {
-            let ran = node.cuntong(&["status", "--wait"]);
-            if ran.code == 0 && pid(ran).is_some_and(|now| now != before) {
-                return;
-            }
-        }
-        panic!("the demo did not start {} again", node.site);
     }
+}
+
+/// The process whose arguments end so.
+fn process_with(arguments: &[&str]) -> Option<u32> {
+    let end: Vec<u8> = arguments
+        .iter()
+        .flat_map(|a| a.bytes().chain([0]))
+        .collect();
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    let mut ids = processes.filter_map(|p| p.file_name().to_str()?.parse::<u32>().ok());
+    ids.find(|id| {
+        let line = std::fs::read(format!("/proc/{id}/cmdline"));
+        line.is_ok_and(|line| line.ends_with(&end))
+    })
+}
+
+/// Waits for something real processes are to bring about: asks again and again, for a minute.
+///
+/// # Panics
+/// When it does not come about.
+pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    for _tenth in 0..600 {
+        if done() {
+            return;
+        }
+        #[expect(clippy::disallowed_methods, reason = "other processes need the time")]
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("{what}: not within a minute");
 }
 
 impl Drop for Demo {

@@ -112,7 +112,10 @@ impl World {
             db: None,
             boot: [0; 8],
             disk: Some(Connection::open_in_memory().expect("SQLite in memory")),
-            marker: MemoryMarker { machine: self.dice.bytes(), ..MemoryMarker::default() },
+            marker: MemoryMarker {
+                machine: self.dice.bytes(),
+                ..MemoryMarker::default()
+            },
             clock_ms: 0,
             backups: Vec::new(),
         };
@@ -152,9 +155,17 @@ impl World {
         let boot = self.dice.bytes();
         let now = self.clock(at);
         let machine = &mut self.machines[at];
-        let disk = machine.disk.take().expect("a machine that is off has its disk");
+        let disk = machine
+            .disk
+            .take()
+            .expect("a machine that is off has its disk");
         let marker = std::sync::Arc::new(machine.marker.clone());
-        let opening = Opening { now, nonce, marker, derived: &Derived::NONE };
+        let opening = Opening {
+            now,
+            nonce,
+            marker,
+            derived: &Derived::NONE,
+        };
         machine.boot = boot;
         machine.db = Some(Db::open(disk, opening).expect("a disk that was cut off opens again"));
     }
@@ -218,7 +229,9 @@ impl World {
     /// A second machine from a copy of this one's disk, at the same site with the same key. It
     /// calls the same upstreams, but never while the first is connected.
     pub fn clone_disk(&mut self, at: usize) -> bool {
-        let Some(db) = &self.machines[at].db else { return false };
+        let Some(db) = &self.machines[at].db else {
+            return false;
+        };
         if !self.lines.iter().any(|l| l.caller == at) {
             // A second hub would wait for calls that nobody makes.
             return false;
@@ -240,9 +253,14 @@ impl World {
         };
         self.machines.push(twin);
         let new = self.machines.len() - 1;
-        let upstreams: Vec<_> =
-            self.lines.iter().filter(|l| l.caller == at).map(|l| l.callee).collect();
-        self.lines.extend(upstreams.into_iter().map(|up| Line::new(new, up)));
+        let upstreams: Vec<_> = self
+            .lines
+            .iter()
+            .filter(|l| l.caller == at)
+            .map(|l| l.callee)
+            .collect();
+        self.lines
+            .extend(upstreams.into_iter().map(|up| Line::new(new, up)));
         self.note(format_args!("clone {at} as {new}"));
         self.start(new);
         true
@@ -273,7 +291,11 @@ impl World {
             }
             Err(other) => {
                 let diary: Vec<_> = self.diary.iter().map(String::as_str).collect();
-                panic!("seed {}: store {at}: {other}\n{}", self.seed, diary.join("\n"));
+                panic!(
+                    "seed {}: store {at}: {other}\n{}",
+                    self.seed,
+                    diary.join("\n")
+                );
             }
         }
     }

@@ -48,10 +48,13 @@ async fn demo(context: &Context, base_port: u16, cases: u64) -> Result<Exit, Fai
     }
     let interrupted = run::interrupt()?;
     let dir = context.dir.clone();
-    let nodes =
-        tokio::task::spawn_blocking(move || county::open_or_make(&dir, base_port, cases, &tell))
-            .await
-            .map_err(Failure::fault)??;
+    tokio::pin!(interrupted);
+    let making =
+        tokio::task::spawn_blocking(move || county::open_or_make(&dir, base_port, cases, &tell));
+    let nodes = tokio::select! {
+        made = making => made.map_err(Failure::fault)??,
+        () = &mut interrupted => return Ok(Exit::Failed),
+    };
     let mut children = Children::start(&nodes).await?;
     if context.json {
         for node in &nodes {
@@ -77,7 +80,7 @@ async fn demo(context: &Context, base_port: u16, cases: u64) -> Result<Exit, Fai
         print(&table(&["站点", "级别", "网址", "用户名", "密码"], &rows))?;
         tell("按 Ctrl-C 结束。断开、接通某村的链路:cuntong demo cut shiqiao / demo heal shiqiao");
     }
-    children.watch(interrupted).await;
+    children.watch(&mut interrupted).await;
     tell("正在停止……");
     children.stop().await;
     Ok(Exit::Done)

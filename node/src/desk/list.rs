@@ -163,7 +163,7 @@ impl Ask {
     }
 
     fn count(&self, g: &Ground<'_>, sql: &str) -> Result<u64> {
-        let counted = format!("SELECT count(*) FROM ({sql})");
+        let counted = crate::store::counted(sql);
         let most = match self.expression {
             Some(_) => HITS_MAX,
             None => COUNT_MAX,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use cuntong_protocol::{role::Level, sync::Role};
+use cuntong_protocol::{id::NodeId, role::Level, sync::Role};
 use cuntong_provisioning::judge::{Judgement, Side};
 use quinn::{ClientConfig, Connection};
 use tokio::sync::{mpsc, oneshot};
@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Shared, UpstreamState, Whole,
     backoff::Backoff,
-    drive, limits, listen,
+    drive::{self, Event},
+    limits, listen,
     reason::{self, Close, Failed, Reason},
     renewal, tls,
 };
@@ -115,13 +116,8 @@ impl Caller {
     async fn session(&mut self, index: usize, line: drive::Line) -> Result<Failed, Failed> {
         let shared = self.shared.clone();
         let (peer, connection) = (line.known.node, line.connection.clone());
-        shared.note(index, |up| {
-            up.state = UpstreamState::Connected;
-            up.node = Some(peer);
-            up.failed = None;
-        });
-        renewal::when_due(&shared, index);
-        let (report, mut settled) = mpsc::unbounded_channel();
+        shared.note(index, |up| up.node = Some(peer));
+        let (report, mut events) = mpsc::unbounded_channel();
         let running = drive::run(&shared, line, report);
         tokio::pin!(running);
         let mut had = false;
@@ -131,10 +127,7 @@ impl Caller {
         let interrupt = loop {
             tokio::select! {
                 ended = &mut running => break Interrupt::Ended(ended),
-                Some(done) = settled.recv() => {
-                    had = true;
-                    self.whole(index, Whole { peer, settled: done });
-                }
+                Some(event) = events.recv() => had |= self.hear(index, peer, event),
                 Some(order) = self.orders.recv() => match order {
                     Order::Sync(waiter) => {
                         self.waiters.push(waiter);
@@ -164,15 +157,8 @@ impl Caller {
             Interrupt::Stopped => running.await,
         };
         // What settled in the last moment counts.
-        while let Ok(done) = settled.try_recv() {
-            had = true;
-            self.whole(
-                index,
-                Whole {
-                    peer,
-                    settled: done,
-                },
-            );
+        while let Ok(event) = events.try_recv() {
+            had |= self.hear(index, peer, event);
         }
         if had {
             self.backoff.reset();
@@ -180,6 +166,24 @@ impl Caller {
             Ok(ended)
         } else {
             Err(ended)
+        }
+    }
+
+    /// Takes note of what happened in a session; true when it was a whole one by now.
+    fn hear(&mut self, index: usize, peer: NodeId, event: Event) -> bool {
+        match event {
+            Event::Met => {
+                self.shared.note(index, |up| {
+                    up.state = UpstreamState::Connected;
+                    up.failed = None;
+                });
+                renewal::when_due(&self.shared, index);
+                false
+            }
+            Event::Settled(settled) => {
+                self.whole(index, Whole { peer, settled });
+                true
+            }
         }
     }
 

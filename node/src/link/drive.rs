@@ -16,7 +16,10 @@ use cuntong_protocol::{
 };
 use cuntong_provisioning::judge::{Known, still_listed};
 use quinn::{Connection, RecvStream, SendStream};
-use tokio::sync::{broadcast::error::RecvError, mpsc};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    mpsc,
+};
 
 use super::{
     Shared, live,
@@ -43,11 +46,20 @@ pub(super) struct Line {
     pub(super) role: Role,
 }
 
-/// Runs a session to its end. `report` is told each time both sides agree.
+/// What is told of a session while it runs.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The peer has spoken: it lets this node in.
+    Met,
+    /// Both sides agree; again after live traffic.
+    Settled(Settled),
+}
+
+/// Runs a session to its end; `report` is told of it meanwhile.
 pub(super) async fn run(
     shared: &Arc<Shared>,
     line: Line,
-    report: mpsc::UnboundedSender<Settled>,
+    report: mpsc::UnboundedSender<Event>,
 ) -> Failed {
     let (out, outgoing) = mpsc::unbounded_channel();
     let connection = line.connection.clone();
@@ -101,8 +113,9 @@ struct Driver {
     spki: [u8; 32],
     trust: Arc<Trust>,
     teller: Teller,
+    news: broadcast::Receiver<Told>,
     out: mpsc::UnboundedSender<Message>,
-    report: mpsc::UnboundedSender<Settled>,
+    report: mpsc::UnboundedSender<Event>,
 }
 
 impl Driver {
@@ -111,9 +124,11 @@ impl Driver {
         known: &Known,
         role: Role,
         out: mpsc::UnboundedSender<Message>,
-        report: mpsc::UnboundedSender<Settled>,
+        report: mpsc::UnboundedSender<Event>,
     ) -> Result<Self, Failed> {
         let parts = &shared.parts;
+        // Listening first: what is told from now on is not missed, what was is in the store.
+        let news = parts.news.listen();
         let trust = shared.fresh_trust().await;
         let writer = shared.writer().await.map_err(|e| failed(&e))?;
         let places = trust.places();
@@ -141,6 +156,7 @@ impl Driver {
             role,
             spki: known.spki,
             teller: parts.news.teller(),
+            news,
             trust,
             out,
             report,
@@ -154,7 +170,6 @@ impl Driver {
         mut incoming: mpsc::Receiver<Result<Message, String>>,
     ) -> Ended {
         let shared = self.shared.clone();
-        let mut news = shared.parts.news.listen();
         let stop = shared.parts.stop.clone();
         let mut place = None;
         let mut inputs = vec![Input::Connected];
@@ -184,7 +199,7 @@ impl Driver {
                     }
                     None => return self.hung_up(connection).await,
                 },
-                told = news.recv() => match told {
+                told = self.news.recv() => match told {
                     Ok(told) => match self.hear(told).await {
                         Ok(heard) => inputs = heard,
                         Err(ended) => return ended,
@@ -240,8 +255,8 @@ impl Driver {
             Err(error) => return Some(Ended::new(Close::Fault, Reason::HubDown, error)),
         };
         self.session = Some(session);
-        for settled in work.settled {
-            let _not_interested = self.report.send(settled);
+        for event in work.events {
+            let _not_interested = self.report.send(event);
         }
         if work.controls_changed {
             self.trust = shared.fresh_trust().await;
@@ -311,7 +326,7 @@ impl Driver {
 /// What a blocking thread did for a session.
 #[derive(Default)]
 struct Work {
-    settled: Vec<Settled>,
+    events: Vec<Event>,
     controls_changed: bool,
     closing: Option<Closing>,
     fault: Option<Failed>,
@@ -367,12 +382,13 @@ impl Work {
 
     fn note(&mut self, effect: &Effect, shared: &Shared, peer: &Peer) {
         if let Effect::Settled(settled) = effect {
-            self.settled.push(settled.clone());
+            self.events.push(Event::Settled(settled.clone()));
         }
-        if let Effect::Met(Met { time, .. }) = effect
-            && peer.upstream
-        {
-            shared.parts.clock.heard(*time);
+        if let Effect::Met(Met { time, .. }) = effect {
+            self.events.push(Event::Met);
+            if peer.upstream {
+                shared.parts.clock.heard(*time);
+            }
         }
     }
 }

@@ -353,13 +353,7 @@ impl Db {
         Ok(())
     }
 
-    fn tell_withheld(
-        &self,
-        work: &mut Work,
-        seq: u64,
-        entry: &Entry,
-        by: NodeId,
-    ) -> Result<()> {
+    fn tell_withheld(&self, work: &mut Work, seq: u64, entry: &Entry, by: NodeId) -> Result<()> {
         let rejection = Rejection {
             log: work.log,
             seq,

@@ -7,4 +7,5 @@ mod handle;
 mod logs;
 mod people;
 mod refusals;
+mod rows;
 mod sessions;

@@ -421,6 +421,38 @@ fn a_node_out_of_the_roster_or_out_of_force_writes_no_more() {
 }
 
 #[test]
+fn who_has_left_since_is_held_against_new_work_and_not_against_history() {
+    let mut founded = fixture::county();
+    let (desk, written, entries) = case();
+    let mut directory = founded.trust.directory().clone();
+    directory.people.retain(|p| p.site != SHIQIAO);
+    let body = crate::control::Body::Directory(directory);
+    founded.publish(fixture::HUB_WIDE, &body);
+    let empty = Doc::new(written.id());
+    let young = ground(&founded);
+    let refused = entry(&empty, &entries[0], desk.writer, &young).unwrap_err();
+    assert_eq!(refused.code(), "G508");
+    let history = Ground {
+        upstream: true,
+        ..young
+    };
+    assert!(entry(&empty, &entries[0], desk.writer, &history).is_ok());
+}
+
+#[test]
+fn a_field_without_the_act_that_answers_for_it_is_refused() {
+    let founded = fixture::county();
+    let (mut desk, mut doc, _) = case();
+    let silent = desk.write(&mut doc.fork(), &[field("phone", "1")]);
+    let rule = entry(&doc, &silent, desk.writer, &ground(&founded)).unwrap_err();
+    assert_eq!(rule.code(), "G511");
+    let writes = desk.amend("phone", "1");
+    let before = doc.fork();
+    let said = desk.write(&mut doc, &writes);
+    assert!(entry(&before, &said, desk.writer, &ground(&founded)).is_ok());
+}
+
+#[test]
 fn codes_are_told_apart_and_reasons_are_in_words() {
     let codes: BTreeSet<_> = Rule::ALL.iter().map(|r| r.code()).collect();
     assert_eq!(codes.len(), Rule::ALL.len());

@@ -44,6 +44,7 @@ pub struct Session {
     pub(super) proofs: Proofs,
     pub(super) report: Settled,
     settled: bool,
+    told: Option<Settled>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +109,7 @@ impl Session {
             proofs: Proofs::default(),
             report: Settled::default(),
             settled: false,
+            told: None,
         }
     }
 

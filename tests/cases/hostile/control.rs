@@ -45,7 +45,10 @@ fn tried(documents: Vec<Vec<u8>>) {
 
 #[test]
 fn a_roster_signed_by_the_hub_is_no_roster() {
-    tried(vec![Signed::sign(ambition(), &[&county::node_key(county::HUB)])]);
+    tried(vec![Signed::sign(
+        ambition(),
+        &[&county::node_key(county::HUB)],
+    )]);
 }
 
 #[test]
@@ -61,7 +64,11 @@ fn one_root_alone_makes_no_authority_not_even_twice() {
     let trust = county::county().trust();
     let mut authority = trust.authority().clone();
     authority.registrars = vec![county::node_key(county::SHIQIAO).verifying_key().to_bytes()];
-    let content = trust.next(SiteId(0), &Body::Authority(authority), county::FOUNDED.after(5));
+    let content = trust.next(
+        SiteId(0),
+        &Body::Authority(authority),
+        county::FOUNDED.after(5),
+    );
     let once = Signed::sign(content.clone(), &[&root]);
     let twice = Signed::sign(content, &[&root, &root]);
     tried(vec![once, twice]);
@@ -78,7 +85,11 @@ fn an_older_roster_does_not_come_back() {
     let newer =
         county::county().roster_with(county::SHIQIAO, NodeStatus::Revoked, Some(county::FOUNDED));
     let now = siege.peer.at;
-    siege.world.db(HUB).take_control(&newer, now).expect("the registrar signed it");
+    siege
+        .world
+        .db(HUB)
+        .take_control(&newer, now)
+        .expect("the registrar signed it");
     let older = county::county().controls[2].clone();
     let mut call = siege.greet();
     call.say(&mut siege.world, &Message::Ctrl(older));
@@ -98,7 +109,11 @@ fn what_a_revoked_machine_still_sends_is_quarantined() {
         Some(siege.peer.at.after(1_000_000)),
     );
     let now = siege.peer.at;
-    siege.world.db(HUB).take_control(&newer, now).expect("the registrar signed it");
+    siege
+        .world
+        .db(HUB)
+        .take_control(&newer, now)
+        .expect("the registrar signed it");
     let call = siege.push([batch]);
     assert_eq!(call.rules(), ["G106"]);
     assert!(siege.quarantined("G106"));
@@ -110,13 +125,14 @@ fn what_was_sealed_after_the_cutoff_is_refused_and_what_came_before_it_stays() {
     let (_, first) = siege.peer.case();
     let before = siege.peer.applications(LogHead::START, vec![first.clone()]);
     let _call = siege.push([before.clone()]);
-    let newer = county::county().roster_with(
-        county::SHIQIAO,
-        NodeStatus::Replaced,
-        Some(before.seal.at),
-    );
+    let newer =
+        county::county().roster_with(county::SHIQIAO, NodeStatus::Replaced, Some(before.seal.at));
     let now = siege.peer.at;
-    siege.world.db(HUB).take_control(&newer, now).expect("the registrar signed it");
+    siege
+        .world
+        .db(HUB)
+        .take_control(&newer, now)
+        .expect("the registrar signed it");
     let (_, second) = siege.peer.case();
     let after = siege.peer.applications(before.seal.head, vec![second]);
     let call = siege.push([after]);
@@ -189,7 +205,10 @@ fn a_flood_of_worthless_documents_leaves_nothing_behind() {
         call.say(&mut siege.world, &Message::Ctrl(bytes));
     }
     let after = size(&mut siege);
-    assert!(after <= before + 1, "refused documents take no room: {before} to {after} pages");
+    assert!(
+        after <= before + 1,
+        "refused documents take no room: {before} to {after} pages"
+    );
     siege.stands();
 }
 
@@ -209,7 +228,11 @@ fn logins_of_another_site_are_not_given_away() {
     let bytes = Signed::sign(content, &[&registrar]);
     let mut siege = Siege::begin();
     let now = siege.peer.at;
-    siege.world.db(HUB).take_control(&bytes, now).expect("the registrar signed it");
+    siege
+        .world
+        .db(HUB)
+        .take_control(&bytes, now)
+        .expect("the registrar signed it");
     let call = siege.greet();
     let given = |m: &Message| matches!(m, Message::Ctrl(b) if *b == bytes);
     assert!(!call.heard.iter().any(given));

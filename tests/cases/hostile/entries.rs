@@ -24,7 +24,11 @@ fn second(siege: &mut Siege, make: impl FnOnce(&mut Hostile, &Doc) -> Entry) -> 
     let begun = siege.peer.applications(LogHead::START, vec![first]);
     let held = begun.seal.head;
     let call = siege.push([begun]);
-    assert!(call.rules().is_empty(), "an honest beginning: {:?}", call.refusals());
+    assert!(
+        call.rules().is_empty(),
+        "an honest beginning: {:?}",
+        call.refusals()
+    );
     let entry = make(&mut siege.peer, &doc);
     siege.peer.applications(held, vec![entry])
 }
@@ -105,7 +109,8 @@ fn an_act_that_overwrites_an_existing_one_is_refused() {
     let batch = second(&mut siege, |peer, doc| {
         let first = doc.reading().unwrap().acts[0].id;
         peer.raw(doc, |tx, acts, _| {
-            tx.put(acts, key(first), ScalarValue::Bytes(vec![1])).unwrap();
+            tx.put(acts, key(first), ScalarValue::Bytes(vec![1]))
+                .unwrap();
         })
     });
     siege.is_refused(batch, "G401");
@@ -197,13 +202,17 @@ fn a_field_that_no_act_answers_for_is_refused() {
 
 #[test]
 fn nothing_but_acts_and_fields_is_written() {
-    type Write = fn(&mut automerge::transaction::Transaction<'_>, &automerge::ObjId, &automerge::ObjId);
+    type Write =
+        fn(&mut automerge::transaction::Transaction<'_>, &automerge::ObjId, &automerge::ObjId);
     let writes: [(Write, &str); 6] = [
         (|tx, _, _| tx.put(ROOT, "v", 9).unwrap(), "G401"),
         (|tx, _, _| tx.put(ROOT, "acts", "gone").unwrap(), "G401"),
         (|tx, _, _| tx.delete(ROOT, "fields").unwrap(), "G401"),
         (|tx, _, fields| tx.put(fields, "note", 9).unwrap(), "G401"),
-        (|tx, _, fields| tx.put(fields, "note", ScalarValue::counter(1)).unwrap(), "G401"),
+        (
+            |tx, _, fields| tx.put(fields, "note", ScalarValue::counter(1)).unwrap(),
+            "G401",
+        ),
         (
             |tx, acts, _| {
                 tx.put_object(acts, "00", ObjType::Map).unwrap();
@@ -216,7 +225,11 @@ fn nothing_but_acts_and_fields_is_written() {
         let batch = second(&mut siege, |peer, doc| peer.raw(doc, write));
         let call = siege.push([batch]);
         assert_eq!(call.rules().len(), 1);
-        assert!(["G401", "G213"].contains(&call.rules()[0].as_str()), "{rule}: {:?}", call.rules());
+        assert!(
+            ["G401", "G213"].contains(&call.rules()[0].as_str()),
+            "{rule}: {:?}",
+            call.rules()
+        );
         siege.stands();
     }
 }
@@ -264,7 +277,10 @@ fn flipped_bytes_are_told_from_the_checksum() {
         let call = siege.push([flipped]);
         let rules = call.rules();
         assert_eq!(rules.len(), 1, "byte {at}");
-        assert!(["G202", "G203"].contains(&rules[0].as_str()), "byte {at}: {rules:?}");
+        assert!(
+            ["G202", "G203"].contains(&rules[0].as_str()),
+            "byte {at}: {rules:?}"
+        );
         siege.stands();
     }
     let call = siege.push([honest]);
@@ -290,7 +306,11 @@ fn chunks_that_are_no_changes_are_refused_before_they_are_inflated() {
         let mut siege = Siege::begin();
         let batch = second(&mut siege, |peer, doc| {
             let bytes = if kind == 0 { doc.save() } else { vec![0; 64] };
-            let content = if kind == 0 { chunk::content(&bytes) } else { &bytes };
+            let content = if kind == 0 {
+                chunk::content(&bytes)
+            } else {
+                &bytes
+            };
             let (hash, chunk) = chunk::typed(kind, content);
             peer.at = peer.at.after(1);
             Entry {
@@ -328,7 +348,10 @@ fn ten_thousand_fields_in_one_change_are_too_many() {
     });
     let call = siege.push([batch]);
     let refused = call.rules();
-    assert!(call.closed.is_some() || refused == ["G214"] || refused == ["G201"], "{refused:?}");
+    assert!(
+        call.closed.is_some() || refused == ["G214"] || refused == ["G201"],
+        "{refused:?}"
+    );
     siege.stands();
 }
 

@@ -168,7 +168,10 @@ fn entries_behind_a_gap_are_not_taken() {
     // What was missing comes: both are taken.
     let call = siege.push([whole, behind.clone()]);
     assert!(call.rules().is_empty());
-    assert_eq!(siege.world.db(HUB).log_head(&log).unwrap(), behind.seal.head);
+    assert_eq!(
+        siege.world.db(HUB).log_head(&log).unwrap(),
+        behind.seal.head
+    );
     siege.stands();
 }
 
@@ -212,7 +215,11 @@ fn sealing_two_truths_at_one_position_is_answered_with_a_fork() {
     let covert = siege.push([second]);
     let named = covert.receipts().into_iter().flat_map(|r| r.held.clone());
     assert_eq!(named.collect::<Vec<_>>(), [(log, head)]);
-    assert_eq!(siege.world.db(HUB).log_head(&log).unwrap(), head, "the hub's branch stays");
+    assert_eq!(
+        siege.world.db(HUB).log_head(&log).unwrap(),
+        head,
+        "the hub's branch stays"
+    );
     assert!(siege.heads_of(other.doc).is_empty());
     siege.stands();
 }
@@ -229,13 +236,19 @@ fn two_truths_told_to_hub_and_township_end_in_the_hubs() {
     let hello = siege.peer.hello(Vec::new());
     call.say(&mut siege.world, &hello);
     call.say(&mut siege.world, &Message::Push(at_town));
-    assert!(call.rules().is_empty() && !call.told_of_fork(), "the township cannot know");
+    assert!(
+        call.rules().is_empty() && !call.told_of_fork(),
+        "the township cannot know"
+    );
     siege.stands();
     let heads = |siege: &mut Siege, at: usize, doc| {
         let doc = siege.world.db(at).doc(doc).expect("it loads");
         doc.is_some_and(|d| !d.reading().expect("it reads").acts.is_empty())
     };
-    assert!(heads(&mut siege, TOWN, one.doc), "the hub's branch is everywhere");
+    assert!(
+        heads(&mut siege, TOWN, one.doc),
+        "the hub's branch is everywhere"
+    );
     assert!(!heads(&mut siege, TOWN, other.doc), "the other is nowhere");
 }
 
@@ -246,7 +259,11 @@ fn a_body_withheld_by_a_relay_is_not_silently_acknowledged() {
     entry.body = None;
     let batch = siege.peer.applications(LogHead::START, vec![entry]);
     let call = siege.push([batch]);
-    assert_eq!(call.rules(), ["G109"], "the writer must hear that the content is not there");
+    assert_eq!(
+        call.rules(),
+        ["G109"],
+        "the writer must hear that the content is not there"
+    );
     siege.stands();
 }
 
@@ -270,15 +287,21 @@ fn a_change_that_waits_for_what_never_comes_blocks_nothing() {
     let (mut doc, _never_sent) = siege.peer.case();
     let mut waiting = Vec::new();
     for n in 0..200 {
-        let (id, act) = siege.peer.act(ActBody::Withdraw(cuntong_protocol::act::Reason {
-            text: format!("{n}"),
-        }));
+        let (id, act) = siege
+            .peer
+            .act(ActBody::Withdraw(cuntong_protocol::act::Reason {
+                text: format!("{n}"),
+            }));
         waiting.push(siege.peer.entry(&mut doc, &[Write::Act(id, act)]));
     }
     waiting.reverse();
     let batch = siege.peer.applications(LogHead::START, waiting);
     let call = siege.push([batch]);
-    assert!(call.rules().iter().all(|r| r == "G208"), "{:?}", call.rules());
+    assert!(
+        call.rules().iter().all(|r| r == "G208"),
+        "{:?}",
+        call.rules()
+    );
     assert!(siege.heads_of(doc.id()).len() <= 1);
     siege.stands();
 }
@@ -291,9 +314,11 @@ fn ten_thousand_orphans_are_held_within_bounds() {
     let mut refused = 0;
     for _batch in 0..10 {
         let (mut doc, _never_sent) = siege.peer.case();
-        let (act, body) = siege.peer.act(ActBody::Withdraw(cuntong_protocol::act::Reason {
-            text: "孤".into(),
-        }));
+        let (act, body) = siege
+            .peer
+            .act(ActBody::Withdraw(cuntong_protocol::act::Reason {
+                text: "孤".into(),
+            }));
         let entry = siege.peer.entry(&mut doc, &[Write::Act(act, body)]);
         // The same change under a thousand names: only its place in the log is real.
         let entries: Vec<_> = (0..1_000_u16)

@@ -70,17 +70,34 @@ fn tens_of_thousands_of_sealed_mutations_leave_the_hub_unharmed() {
         let batch: Batch = siege.peer.applications(held, entries);
         let log = batch.log;
         let now = siege.peer.at;
-        let admission = siege.world.db(HUB).admit(&batch, false, now).expect("it answers");
+        let admission = siege
+            .world
+            .db(HUB)
+            .admit(&batch, false, now)
+            .expect("it answers");
         for rejection in admission.rejections {
             *outcomes.entry(rejection.rule).or_default() += 1;
         }
         held = head;
-        assert_eq!(siege.world.db(HUB).log_head(&log).unwrap(), held, "the log goes on");
+        assert_eq!(
+            siege.world.db(HUB).log_head(&log).unwrap(),
+            held,
+            "the log goes on"
+        );
     }
     let refused: usize = outcomes.values().sum();
     assert!(refused > ROUNDS * 8 / 10, "{outcomes:?}");
-    assert!(outcomes.len() > 8, "mutations reach many rules: {outcomes:?}");
-    let reading = siege.world.db(HUB).doc(doc.id()).unwrap().unwrap().reading();
+    assert!(
+        outcomes.len() > 8,
+        "mutations reach many rules: {outcomes:?}"
+    );
+    let reading = siege
+        .world
+        .db(HUB)
+        .doc(doc.id())
+        .unwrap()
+        .unwrap()
+        .reading();
     assert!(reading.is_ok(), "what was admitted reads");
     siege.stands();
 }

@@ -129,7 +129,11 @@ fn refusals_of_things_nobody_holds_are_not_kept() {
             .collect();
         call.say(&mut siege.world, &Message::Nack(nacks));
     }
-    let kept = siege.world.db(HUB).rejections(None, 10_000).expect("it reads");
+    let kept = siege
+        .world
+        .db(HUB)
+        .rejections(None, 10_000)
+        .expect("it reads");
     assert!(kept.is_empty(), "{} kept", kept.len());
     siege.stands();
 }
@@ -143,7 +147,12 @@ fn receipts_in_the_countys_name_are_not_believed() {
     let _call = siege.push([batch]);
     let hub = siege.world.machines[HUB].node;
     let forged = Receipt::sign(hub, siege.peer.at, vec![(log, head)], &siege.peer.key);
-    let mut flipped = Receipt::sign(siege.peer.writer.node, siege.peer.at, vec![(log, head)], &siege.peer.key);
+    let mut flipped = Receipt::sign(
+        siege.peer.writer.node,
+        siege.peer.at,
+        vec![(log, head)],
+        &siege.peer.key,
+    );
     flipped.signature[5] ^= 1;
     let town = super::TOWN;
     let mut call = Call::of(&mut siege.world, town, &siege.peer);
@@ -151,7 +160,11 @@ fn receipts_in_the_countys_name_are_not_believed() {
     call.say(&mut siege.world, &hello);
     call.say(&mut siege.world, &Message::Ack(vec![forged, flipped]));
     for holder in [hub, siege.peer.writer.node] {
-        let held = siege.world.db(town).receipt_head(holder, &log).expect("it reads");
+        let held = siege
+            .world
+            .db(town)
+            .receipt_head(holder, &log)
+            .expect("it reads");
         assert_ne!(held, Some(head), "{holder}");
     }
     siege.stands();
@@ -176,7 +189,11 @@ fn acknowledgments_of_logs_nobody_sent_leave_the_session_at_rest() {
         let receipt = Receipt::sign(siege.peer.writer.node, siege.peer.at, held, &siege.peer.key);
         call.say(&mut siege.world, &Message::Ack(vec![receipt]));
     }
-    assert_eq!(call.deadline(), before, "nothing is awaited that was never promised");
+    assert_eq!(
+        call.deadline(),
+        before,
+        "nothing is awaited that was never promised"
+    );
     siege.stands();
 }
 
@@ -221,7 +238,10 @@ fn a_thousand_epochs_of_one_machine_do_not_swell_every_greeting() {
             break;
         }
     }
-    assert!(refused > 0, "a machine that begins epoch after epoch is stopped");
+    assert!(
+        refused > 0,
+        "a machine that begins epoch after epoch is stopped"
+    );
     let vector = siege.world.db(HUB).whole_vector().unwrap();
     assert!(vector.len() < 2_100);
 }
@@ -259,9 +279,16 @@ fn heads_without_number_are_read_but_not_kept() {
     let scope = siege.peer.scope(Kind::Application);
     // Thirty megabytes of heads, a few kilobytes on a compressed line.
     for round in 0..32 {
-        call.say(&mut siege.world, &heads_of(scope, round * 30, 30, limits::LIST_MAX));
+        call.say(
+            &mut siege.world,
+            &heads_of(scope, round * 30, 30, limits::LIST_MAX),
+        );
     }
-    assert!(call.weight() < 1024 * 1024, "{} bytes are kept", call.weight());
+    assert!(
+        call.weight() < 1024 * 1024,
+        "{} bytes are kept",
+        call.weight()
+    );
     siege.stands();
 }
 
@@ -288,7 +315,12 @@ fn a_want_for_another_villages_documents_gets_nothing() {
         kind: Kind::Application,
         site: county::QINGXI,
     };
-    let docs: Vec<_> = siege.before.keys().copied().filter(|d| d.scope() == Some(scope)).collect();
+    let docs: Vec<_> = siege
+        .before
+        .keys()
+        .copied()
+        .filter(|d| d.scope() == Some(scope))
+        .collect();
     assert!(!docs.is_empty());
     let mut call = siege.greet();
     for scope in [scope, siege.peer.scope(Kind::Application)] {
@@ -323,7 +355,11 @@ fn the_vector_told_to_a_village_names_no_other_village() {
         _ => None,
     });
     let vector = welcome.expect("it was greeted").vector;
-    assert!(vector.iter().all(|(log, _)| log.scope.site != county::QINGXI));
+    assert!(
+        vector
+            .iter()
+            .all(|(log, _)| log.scope.site != county::QINGXI)
+    );
     siege.stands();
 }
 

@@ -35,7 +35,9 @@ impl World {
 
     /// Cases a machine knows.
     pub fn cases_at(&mut self, at: usize) -> Vec<CaseId> {
-        let Some(db) = &self.machines[at].db else { return Vec::new() };
+        let Some(db) = &self.machines[at].db else {
+            return Vec::new();
+        };
         let docs = super::check::documents(db);
         docs.iter()
             .filter(|d| d.scope().is_some_and(|s| s.kind == Kind::Application))
@@ -49,16 +51,18 @@ impl World {
         unique[..4].copy_from_slice(&(self.now.0 as u32).to_be_bytes());
         let case = CaseId::new(site, unique);
         let token = self.model.token();
-        let open = Open { item: "990010012000".into(), item_version: 1 };
+        let open = Open {
+            item: "990010012000".into(),
+            item_version: 1,
+        };
         let receive = Receive {
             number: format!("349901101203-{token}"),
             mandate: None,
             taken: None,
             duplicate_reason: None,
         };
-        let field = |name: &str, value: &str| {
-            Write::Field(name.to_owned(), Some(Private::new(value)))
-        };
+        let field =
+            |name: &str, value: &str| Write::Field(name.to_owned(), Some(Private::new(value)));
         let writes = vec![
             field(fields::NAME, "买买提·吐尔逊"),
             field(fields::PHONE, "13800000000"),
@@ -71,7 +75,10 @@ impl World {
     fn amend(&mut self, at: usize, case: CaseId) {
         let token = self.model.token();
         let field = [fields::PHONE, fields::ADDRESS, fields::NOTE][self.dice.below(3)];
-        let amend = Amend { field: field.to_owned(), reason: token.clone() };
+        let amend = Amend {
+            field: field.to_owned(),
+            reason: token.clone(),
+        };
         let write = Write::Field(field.to_owned(), Some(Private::new(token.clone())));
         let doc = case.doc(Kind::Application);
         self.write(at, doc, token, vec![ActBody::Amend(amend)], vec![write]);
@@ -80,21 +87,35 @@ impl World {
     fn handle(&mut self, at: usize, case: CaseId) {
         let token = self.model.token();
         let body = match self.dice.below(4) {
-            0 => ActBody::Accept(Accept { note: token.clone(), ..Accept::default() }),
-            1 => ActBody::Review(Reason { text: token.clone() }),
+            0 => ActBody::Accept(Accept {
+                note: token.clone(),
+                ..Accept::default()
+            }),
+            1 => ActBody::Review(Reason {
+                text: token.clone(),
+            }),
             2 => ActBody::Decide(Decide {
                 granted: true,
                 reason: token.clone(),
                 remedies: String::new(),
             }),
-            _ => ActBody::Close(Close { result: token.clone(), result_number: String::new() }),
+            _ => ActBody::Close(Close {
+                result: token.clone(),
+                result_number: String::new(),
+            }),
         };
         self.write(at, case.doc(Kind::Handling), token, vec![body], Vec::new());
     }
 
     fn publish(&mut self, at: usize) {
         let site = self.machines[at].site;
-        let doc = DocId::new(Scope { kind: Kind::Notice, site }, self.dice.bytes());
+        let doc = DocId::new(
+            Scope {
+                kind: Kind::Notice,
+                site,
+            },
+            self.dice.bytes(),
+        );
         let token = self.model.token();
         let publish = Publish {
             title: token.clone(),
@@ -134,7 +155,12 @@ impl World {
                 all.push(Write::Act(db.act_id(now)?, act));
             }
             all.append(&mut writes);
-            db.commit(Local { writes: vec![(doc, all)], at: now, ..Local::default() }).map(|_committed| ())
+            db.commit(Local {
+                writes: vec![(doc, all)],
+                at: now,
+                ..Local::default()
+            })
+            .map(|_committed| ())
         });
         if done.is_some() {
             self.note(format_args!("{at} saves {token} in {doc}"));

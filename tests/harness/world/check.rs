@@ -65,7 +65,11 @@ impl World {
     /// Some messages of a line arrive, perhaps twice or out of order.
     fn talk(&mut self, line: usize) {
         for _message in 0..=self.dice.below(6) {
-            let end = if self.dice.chance(1, 2) { CALLER } else { CALLEE };
+            let end = if self.dice.chance(1, 2) {
+                CALLER
+            } else {
+                CALLEE
+            };
             let trick = match self.dice.below(12) {
                 0 => Trick::Twice,
                 1 => Trick::Overtaken,
@@ -167,7 +171,10 @@ impl World {
             let (ours, theirs) = (db.vector(&scopes), hub.vector(&scopes));
             let (ours, theirs) = (ours.expect("reads"), theirs.expect("reads"));
             if ours != theirs {
-                self.fail(&format!("{} has not what the hub has:\n{ours:?}\n{theirs:?}", machine.name));
+                self.fail(&format!(
+                    "{} has not what the hub has:\n{ours:?}\n{theirs:?}",
+                    machine.name
+                ));
             }
             let (ours, theirs) = (db.digests(&scopes), hub.digests(&scopes));
             if ours.expect("reads") != theirs.expect("reads") {
@@ -182,7 +189,10 @@ impl World {
         for (token, deed) in &self.model.deeds {
             let times = held.get(&(deed.doc, token.clone())).copied().unwrap_or(0);
             if times != 1 {
-                self.fail(&format!("{token}, saved at {}, is at the hub {times} times", deed.at));
+                self.fail(&format!(
+                    "{token}, saved at {}, is at the hub {times} times",
+                    deed.at
+                ));
             }
         }
     }
@@ -200,7 +210,11 @@ impl World {
 /// Every document of a store.
 pub(super) fn documents(db: &Db) -> Vec<DocId> {
     let scopes = db.scopes().expect("scopes read");
-    scopes.iter().flat_map(|s| db.heads(*s).expect("heads read")).map(|(doc, _)| doc).collect()
+    scopes
+        .iter()
+        .flat_map(|s| db.heads(*s).expect("heads read"))
+        .map(|(doc, _)| doc)
+        .collect()
 }
 
 /// How often each token stands in each document of a store.
@@ -238,7 +252,11 @@ fn tokens_of(reading: &Reading) -> Vec<String> {
         | ActBody::Duplicate(_)
         | ActBody::Retract(_) => None,
     };
-    reading.acts.iter().filter_map(|a| token(&a.act.body)).collect()
+    reading
+        .acts
+        .iter()
+        .filter_map(|a| token(&a.act.body))
+        .collect()
 }
 
 /// Tokens on the disk of a machine that is off: a search of raw bytes, which may find too much
@@ -247,13 +265,22 @@ fn tokens_on(disk: &rusqlite::Connection) -> Vec<String> {
     let mut query = disk
         .prepare("SELECT body FROM entry WHERE body IS NOT NULL")
         .expect("the entries of a disk read");
-    let rows = query.query_map([], |row| row.get::<_, Vec<u8>>(0)).expect("rows read");
+    let rows = query
+        .query_map([], |row| row.get::<_, Vec<u8>>(0))
+        .expect("rows read");
     let mark = "事".as_bytes();
     let mut found = Vec::new();
     for body in rows.flatten() {
         for at in 0..body.len().saturating_sub(9) {
-            let token = body[at..].starts_with(mark).then(|| body.get(at..at + 9)).flatten();
-            found.extend(token.and_then(|t| std::str::from_utf8(t).ok()).map(str::to_owned));
+            let token = body[at..]
+                .starts_with(mark)
+                .then(|| body.get(at..at + 9))
+                .flatten();
+            found.extend(
+                token
+                    .and_then(|t| std::str::from_utf8(t).ok())
+                    .map(str::to_owned),
+            );
         }
     }
     found

@@ -48,7 +48,12 @@ pub enum Trick {
 
 impl Line {
     pub(super) const fn new(caller: usize, callee: usize) -> Self {
-        Self { caller, callee, plugged: false, call: None }
+        Self {
+            caller,
+            callee,
+            plugged: false,
+            call: None,
+        }
     }
 
     pub(super) const fn joins(&self, at: usize) -> bool {
@@ -70,7 +75,11 @@ impl Line {
     }
 
     const fn machine(&self, end: usize) -> usize {
-        if end == CALLER { self.caller } else { self.callee }
+        if end == CALLER {
+            self.caller
+        } else {
+            self.callee
+        }
     }
 }
 
@@ -90,9 +99,8 @@ impl World {
             return false;
         }
         let node = self.machines[caller].node;
-        let twin = |l: &Line| {
-            l.connected() && l.caller != caller && self.machines[l.caller].node == node
-        };
+        let twin =
+            |l: &Line| l.connected() && l.caller != caller && self.machines[l.caller].node == node;
         if self.lines.iter().any(twin) {
             return false;
         }
@@ -113,9 +121,18 @@ impl World {
         let node = self.machines[peer].node;
         let boot = self.machines[me].boot;
         let writer = self.db(me).identity().expect("it is enrolled").writer;
-        let me = Me { writer, boot, product: "test".into() };
+        let me = Me {
+            writer,
+            boot,
+            product: "test".into(),
+        };
         let level = places.site(theirs).expect("a known site").level;
-        let peer = Peer { node, site: theirs, level, upstream: role == Role::Caller };
+        let peer = Peer {
+            node,
+            site: theirs,
+            level,
+            upstream: role == Role::Caller,
+        };
         let session = Session::new(
             role,
             me,
@@ -123,17 +140,25 @@ impl World {
             policy::scopes_read_by(places, mine),
             &policy::scopes_read_by(places, theirs),
         );
-        End { session, coming: VecDeque::new(), closed: false }
+        End {
+            session,
+            coming: VecDeque::new(),
+            closed: false,
+        }
     }
 
     /// Delivers the next message to an end, perhaps with a trick; false when none is coming.
     pub fn deliver(&mut self, line: usize, end: usize, trick: Trick) -> bool {
-        let Some(call) = &mut self.lines[line].call else { return false };
+        let Some(call) = &mut self.lines[line].call else {
+            return false;
+        };
         let coming = &mut call[end].coming;
         if trick == Trick::Overtaken && coming.len() > 1 {
             coming.swap(0, 1);
         }
-        let Some(bytes) = coming.pop_front() else { return false };
+        let Some(bytes) = coming.pop_front() else {
+            return false;
+        };
         if trick == Trick::Twice {
             coming.push_front(bytes.clone());
         }
@@ -149,7 +174,9 @@ impl World {
         while let Some((line, end, input)) = waiting.pop_front() {
             let at = self.lines[line].machine(end);
             let now = self.clock(at);
-            let Some(call) = &mut self.lines[line].call else { continue };
+            let Some(call) = &mut self.lines[line].call else {
+                continue;
+            };
             if call[end].closed {
                 continue;
             }
@@ -175,7 +202,9 @@ impl World {
         let peer = self.peer(line, end);
         loop {
             let now = self.clock(at);
-            let Some(call) = &mut self.lines[line].call else { return news };
+            let Some(call) = &mut self.lines[line].call else {
+                return news;
+            };
             match call[end].session.poll() {
                 None => return news,
                 Some(Effect::Send(message)) => {
@@ -186,12 +215,21 @@ impl World {
                     self.note(format_args!("line {line} end {end} closed: {why}"));
                 }
                 Some(effect) => {
-                    let done =
-                        self.with(at, |db, now| perform(effect, &peer, &mut Linked { db, now }));
-                    let Some(Performed { answers, news: more }) = done else { return news };
+                    let done = self.with(at, |db, now| {
+                        perform(effect, &peer, &mut Linked { db, now })
+                    });
+                    let Some(Performed {
+                        answers,
+                        news: more,
+                    }) = done
+                    else {
+                        return news;
+                    };
                     news.extend(more);
                     for answer in answers {
-                        let Some(call) = &mut self.lines[line].call else { return news };
+                        let Some(call) = &mut self.lines[line].call else {
+                            return news;
+                        };
                         let _closing = call[end].session.handle(answer, now);
                     }
                 }
@@ -224,7 +262,9 @@ impl World {
 
     /// Tells every session of a machine what became durable there.
     pub fn announce(&mut self, at: usize) {
-        let Some(db) = self.machines[at].db.as_mut() else { return };
+        let Some(db) = self.machines[at].db.as_mut() else {
+            return;
+        };
         let heads = db.take_news();
         if heads.is_empty() {
             return;
@@ -244,7 +284,10 @@ impl World {
             for end in [CALLER, CALLEE] {
                 let now = self.clock(self.lines[line].machine(end));
                 let due = self.lines[line].call.as_ref().is_some_and(|call| {
-                    call[end].session.deadline().is_some_and(|(at, _why)| at <= now)
+                    call[end]
+                        .session
+                        .deadline()
+                        .is_some_and(|(at, _why)| at <= now)
                 });
                 if due {
                     self.tell(line, end, Input::Tick);

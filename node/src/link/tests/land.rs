@@ -1,0 +1,279 @@
+//! A small county with its registrar at hand, and nodes with stores in memory.
+
+use std::{sync::Arc, time::Duration};
+
+use cuntong_protocol::{
+    act::{Act, ActBody, Open},
+    control::{Roster, sample},
+    document::Write,
+    id::{CaseId, Kind},
+    role::Role as Post,
+    sync::Input,
+};
+use cuntong_provisioning::{
+    County,
+    certificate::{Ca, Subject},
+    county::{Founded, HashCost, Memory, NewPerson},
+    enrol::{Joined, Joining},
+    entropy::Seeded,
+    judge::county_tag,
+    ticket::Purpose,
+};
+
+use super::super::*;
+use crate::{
+    identity::{self, Papers},
+    stop::{self, Stopper},
+    store::{Local, MemoryMarker, Opening},
+    view,
+};
+
+pub(super) const NOW: Millis = Millis(1_795_000_000_000);
+pub(super) const DAY_MS: i64 = 24 * 3_600 * 1000;
+pub(super) const HUB: &str = "349901000000";
+pub(super) const TOWN: &str = "349901101000";
+pub(super) const SHIQIAO: &str = "349901101201";
+pub(super) const QINGXI: &str = "349901101202";
+
+/// A county with its registrar at hand.
+pub(super) struct Land {
+    pub(super) county: County,
+    pub(super) chance: Seeded,
+}
+
+/// One machine of it.
+pub(super) struct Machine {
+    pub(super) joining: Joining,
+    pub(super) joined: Joined,
+}
+
+/// A node that runs.
+pub(super) struct Running {
+    pub(super) links: Links,
+    pub(super) store: Store,
+    pub(super) news: News,
+    pub(super) stopper: Stopper,
+}
+
+impl Land {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut chance = Seeded::new(seed);
+        let keeper = Box::new(Memory::default());
+        let then = NOW.after(-600 * DAY_MS);
+        let Founded { mut county, .. } =
+            County::create(HashCost::SAMPLE, keeper, &mut chance, then).unwrap();
+        let places =
+            format!("code,name\n{HUB},云麓县\n{TOWN},北乡镇\n{SHIQIAO},石桥村\n{QINGXI},青溪村\n");
+        county.add_places(&places, then).unwrap();
+        county.publish_catalogue(sample::ITEMS_CSV, then).unwrap();
+        let person = NewPerson {
+            site: county.place(SHIQIAO).unwrap().site,
+            name: "李秀兰".to_owned(),
+            login: "shiqiao".to_owned(),
+            roles: vec![Post::Agent],
+            password: "yangli-2026".to_owned(),
+            until: None,
+        };
+        county.add_person(person, &mut chance, then).unwrap();
+        Self { county, chance }
+    }
+
+    pub(super) fn machine(&mut self, code: &str) -> Machine {
+        let site = self.county.place(code).unwrap().site;
+        let chance = &mut self.chance;
+        let ticket = self
+            .county
+            .ticket(site, Purpose::New, &[], 30, chance, NOW)
+            .unwrap();
+        let joining = Joining::begin(ticket, chance, NOW).unwrap();
+        let issued = self
+            .county
+            .grant(joining.request(), false, chance, NOW)
+            .unwrap();
+        let joined = joining.finish(&issued.grant).unwrap();
+        Machine { joining, joined }
+    }
+
+    /// The same machine with a certificate that was issued so many days ago.
+    pub(super) fn aged(&mut self, mut machine: Machine, days: i64) -> Machine {
+        let keys = self.county.keys();
+        let der = self.county.trust().authority().transport_ca[0].clone();
+        let ca = Ca::open(der, &keys.transport).unwrap();
+        let csr = cuntong_provisioning::certificate::request(&machine.joining.keys().tls).unwrap();
+        let subject = Subject {
+            node: machine.joined.node,
+            site: machine.joined.site,
+            level: machine.joined.level,
+            spki_der: cuntong_provisioning::certificate::requested_key(&csr).unwrap(),
+        };
+        let tag = county_tag(self.county.trust());
+        let then = NOW.after(-days * DAY_MS);
+        machine.joined.certificate = ca.issue(tag, &subject, &mut self.chance, then).unwrap();
+        machine.joined.at = then;
+        machine
+    }
+
+    /// Starts a machine with everything the county says at this moment.
+    pub(super) fn start(&self, machine: &Machine, listen: bool, upstream: &[&Running]) -> Running {
+        let mut config = config::Config::default().link;
+        config.listen = listen.then(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+        self.start_with(machine, config, upstream)
+    }
+
+    pub(super) fn start_with(
+        &self,
+        machine: &Machine,
+        mut config: config::Link,
+        upstream: &[&Running],
+    ) -> Running {
+        config.upstream = upstream
+            .iter()
+            .map(|up| up.links.address().unwrap().to_string())
+            .collect();
+        config.retry_first = Duration::from_millis(20);
+        config.retry_max = Duration::from_millis(200);
+        let store = self.store(machine);
+        let (stopper, stop) = stop::pair();
+        let papers = store.read(Papers::load).unwrap().unwrap();
+        let news = News::default();
+        let (kept, keys) = (store.clone(), papers.keys.clone());
+        let links = Links::start(Parts {
+            store: store.clone(),
+            clock: Clock::by_hand(NOW),
+            config,
+            news: news.clone(),
+            boot: store.read(|db| Ok(db.boot())).unwrap(),
+            own: papers.shown().unwrap(),
+            issued: papers.issued,
+            keys: papers.keys,
+            keep_certificate: Box::new(move |der| identity::renewed(&kept, &keys, der, NOW)),
+            renewer: papers.renewer,
+            tickets: self.tickets(),
+            plugged: true,
+            demo: false,
+            stop,
+        })
+        .unwrap();
+        Running {
+            links,
+            store,
+            news,
+            stopper,
+        }
+    }
+
+    /// The hub's ticket book; a folder of its own for each county.
+    pub(super) fn tickets(&self) -> Tickets {
+        let county = data_encoding::HEXLOWER.encode(&self.county.id().0);
+        let process = std::process::id();
+        Tickets::new(&std::env::temp_dir().join(format!("cuntong-tickets-{process}-{county}")))
+    }
+
+    pub(super) fn store(&self, machine: &Machine) -> Store {
+        let opening = Opening {
+            now: NOW,
+            nonce: crate::clock::random(),
+            marker: Arc::new(MemoryMarker::default()),
+            derived: &view::ROWS,
+        };
+        let store = Store::over(rusqlite::Connection::open_in_memory().unwrap(), opening).unwrap();
+        let (joining, joined) = (machine.joining.clone(), machine.joined.clone());
+        let newest = self.county.controls_for(joined.site);
+        store
+            .write(move |db| {
+                identity::become_node(db, &joining, &joined, NOW)?;
+                for document in newest {
+                    db.take_control(&document, NOW).ok();
+                }
+                Ok(())
+            })
+            .unwrap();
+        store
+    }
+}
+
+impl Running {
+    /// Somebody logs a case here.
+    pub(super) fn log_case(&self) -> CaseId {
+        self.store
+            .write(|db| {
+                let trust = db.shared_trust()?;
+                let site = db.site()?;
+                let person = trust.directory().people[0].id;
+                let case = CaseId::new(site, crate::clock::random());
+                let item = &trust.catalogue().items[0];
+                let act = Act {
+                    person,
+                    role: Post::Agent,
+                    site,
+                    at: NOW,
+                    clock: ClockState::Ok,
+                    saw: None,
+                    body: ActBody::Open(Open {
+                        item: item.code.clone(),
+                        item_version: item.version,
+                    }),
+                };
+                let id = db.act_id(NOW)?;
+                db.commit(Local {
+                    writes: vec![(case.doc(Kind::Application), vec![Write::Act(id, act)])],
+                    at: NOW,
+                    once: None,
+                    answer: Vec::new(),
+                    audit: None,
+                })?;
+                Ok(case)
+            })
+            .unwrap()
+    }
+
+    pub(super) fn holds(&self, case: CaseId) -> bool {
+        self.store
+            .read(move |db| Ok(db.doc(case.doc(Kind::Application))?.is_some()))
+            .unwrap()
+    }
+
+    pub(super) fn state(&self) -> UpstreamState {
+        self.links.upstream()[0].state
+    }
+
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.links.upstream()[0]
+            .failed
+            .as_ref()
+            .map(|failed| failed.reason)
+    }
+
+    /// Takes what the county says now, as from a stick.
+    pub(super) fn hear(&self, county: &County) {
+        for document in county.controls() {
+            self.store
+                .write(move |db| Ok(db.take_control(&document, NOW).is_ok()))
+                .unwrap();
+        }
+        self.news
+            .tell(crate::news::Teller::DESK, vec![Input::ControlsChanged]);
+    }
+
+    pub(super) fn roster(&self) -> Roster {
+        self.store
+            .read(|db| Ok(db.trust()?.roster().clone()))
+            .unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stopper.stop();
+    }
+}
+
+/// Waits until it is so; a test that waits in vain fails by name.
+pub(super) async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "in vain: {what}");
+}
