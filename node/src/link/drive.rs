@@ -177,6 +177,7 @@ impl Driver {
             if let Some(ended) = self.pump(std::mem::take(&mut inputs)).await {
                 return ended;
             }
+            let due = self.due();
             tokio::select! {
                 message = incoming.recv() => match message {
                     Some(Ok(message)) => {
@@ -208,24 +209,22 @@ impl Driver {
                         return Ended::new(Close::Stop, Reason::Busy, "fell behind the news");
                     }
                 },
-                () = self.due() => inputs.push(Input::Tick),
+                () = due => inputs.push(Input::Tick),
                 () = stop.stopped() => inputs.push(Input::Stop),
             }
         }
     }
 
     /// Waits for the session's deadline; for ever when it has none.
-    async fn due(&self) {
+    fn due(&self) -> impl Future<Output = ()> + use<> {
         let deadline = self.session.as_ref().and_then(Session::deadline);
-        match deadline {
-            Some((at, _what)) => {
-                let wait = at
-                    .since(self.shared.parts.clock.now())
-                    .max(0)
-                    .unsigned_abs();
-                tokio::time::sleep(Duration::from_millis(wait)).await;
+        let now = self.shared.parts.clock.now();
+        let wait = deadline.map(|(at, _what)| at.since(now).max(0).unsigned_abs());
+        async move {
+            match wait {
+                Some(wait) => tokio::time::sleep(Duration::from_millis(wait)).await,
+                None => std::future::pending().await,
             }
-            None => std::future::pending().await,
         }
     }
 
