@@ -18,6 +18,7 @@ use harness::{
 
 mod control;
 mod entries;
+mod lines;
 mod logs;
 mod mutations;
 mod sessions;

@@ -203,7 +203,10 @@ fn no_document_entry_message_or_case_shows_its_content() {
     let (doc, desk, entry) = case();
     is_silent("Doc", &doc);
     is_silent("Change", &doc.changes());
-    is_silent("ChangeFacts", &change_facts(entry.body.as_ref().unwrap()).unwrap());
+    is_silent(
+        "ChangeFacts",
+        &change_facts(entry.body.as_ref().unwrap()).unwrap(),
+    );
     let reading = doc.reading().unwrap();
     is_silent("Reading", &reading);
     let trust = county::county().trust();
@@ -260,7 +263,12 @@ fn no_error_repeats_what_was_typed() {
     let today = jiff::civil::date(2026, 3, 2);
     // One digit off: the check digit is wrong.
     let wrong = PLANTED.replace("001X", "0011");
-    for text in [wrong.as_str(), "34990119410332001X", "3499011941030500", "身份证34990119410305001X"] {
+    for text in [
+        wrong.as_str(),
+        "34990119410332001X",
+        "3499011941030500",
+        "身份证34990119410305001X",
+    ] {
         let why = CitizenId::parse(text, today).unwrap_err();
         is_silent("TextError", &why);
         let refusal = why.of("id");
@@ -282,7 +290,9 @@ fn no_error_repeats_what_was_typed() {
     }
     let other = ActId::of(Millis(1), 0, Hostile::of(county::QINGXI).writer.actor());
     let act = Hostile::of(county::SHIQIAO).act(bodies().remove(3)).1;
-    let why = doc.write(actor, Millis(1), &[Write::Act(other, act)]).unwrap_err();
+    let why = doc
+        .write(actor, Millis(1), &[Write::Act(other, act)])
+        .unwrap_err();
     is_silent("DocError", &why);
 }
 
@@ -319,7 +329,11 @@ fn logs(folder: &Path, found: &mut Vec<PathBuf>) {
             logs(&path, found);
             continue;
         }
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let in_log = path.parent().is_some_and(|p| p.ends_with("log"));
         if in_log || name.ends_with(".log") || name.ends_with(".jsonl") {
             found.push(path);
@@ -329,10 +343,16 @@ fn logs(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// A page, as anybody gets it who knows the address.
 fn page(node: &Node, path: &str) -> String {
-    let host = node.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let host = node
+        .url
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
     let mut stream = TcpStream::connect(&host).expect("the node's web server answers");
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("a request is sent");
+    stream
+        .write_all(request.as_bytes())
+        .expect("a request is sent");
     let mut answer = Vec::new();
     let _length = stream.read_to_end(&mut answer).expect("an answer comes");
     String::from_utf8_lossy(&answer).into_owned()
@@ -350,11 +370,23 @@ fn real_nodes_at_their_most_talkative_write_the_number_nowhere() {
     let hub = demo.level("county").clone();
     let log = |id: &str| {
         village.as_person(&[
-            "case", "log", "--item", "990010012000", "--name", NAME, "--id", id, "--phone",
-            "13800000000", "--mandate",
+            "case",
+            "log",
+            "--item",
+            "990050004000",
+            "--name",
+            NAME,
+            "--id",
+            id,
+            "--phone",
+            "13800000000",
+            "--mandate",
         ])
     };
-    let case = log(PLANTED).done().json()["case"].as_str().expect("an id").to_owned();
+    let case = log(PLANTED).done().json()["case"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     // A slip of the pen: refused, and not repeated.
     let wrong = PLANTED.replace("001X", "0011");
     let refused = log(&wrong);
@@ -369,7 +401,13 @@ fn real_nodes_at_their_most_talkative_write_the_number_nowhere() {
     let _status = cuntong(["status", "--dir", &village.dir.to_string_lossy()]);
 
     for node in [&village, &town, &hub] {
-        for path in ["/board", "/sign-in", "/metrics", "/cases", &format!("/cases/{case}")] {
+        for path in [
+            "/board",
+            "/sign-in",
+            "/metrics",
+            "/cases",
+            &format!("/cases/{case}"),
+        ] {
             let answer = page(node, path);
             assert_eq!(shows(&answer), None, "{path} of {}", node.site);
         }

@@ -134,7 +134,10 @@ fn each_outside_power_has_one_home() {
             "SystemTime::now",
             &["node/src/clock.rs", "provisioning/src/clock.rs"],
         ),
-        ("Instant::now", &["node/src/clock.rs", "node/src/demo/children.rs"]),
+        (
+            "Instant::now",
+            &["node/src/clock.rs", "node/src/demo/children.rs"],
+        ),
         (
             "getrandom::",
             &[

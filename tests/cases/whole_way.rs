@@ -84,7 +84,9 @@ fn cases_logged_without_a_network_survive_a_power_cut_and_reach_the_county_once(
         .expect("epoch");
 
     demo.kill(&village);
-    wait_for("the village is back", || village.cuntong(&["status"]).code == 0);
+    wait_for("the village is back", || {
+        village.cuntong(&["status"]).code == 0
+    });
     let status = village.cuntong(&["status"]).done().json();
     assert!(status["waiting"]["count"].as_u64() >= Some(5), "{status}");
     assert!(

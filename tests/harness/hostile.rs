@@ -25,6 +25,7 @@ use ed25519_dalek::SigningKey;
 use crate::{county, world::World};
 
 pub mod chunk;
+pub mod line;
 
 /// The machine.
 #[derive(Debug)]

@@ -241,7 +241,13 @@ pub struct CaseQuery {
 impl std::fmt::Debug for CaseQuery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // What is searched for is a name or the end of an ID number.
-        write!(f, "CaseQuery({:?}, {:?}, {} bytes)", self.view, self.state, self.text.len())
+        write!(
+            f,
+            "CaseQuery({:?}, {:?}, {} bytes)",
+            self.view,
+            self.state,
+            self.text.len()
+        )
     }
 }
 

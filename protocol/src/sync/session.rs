@@ -44,6 +44,7 @@ pub struct Session {
     pub(super) proofs: Proofs,
     pub(super) report: Settled,
     settled: bool,
+    told: Option<Settled>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +109,7 @@ impl Session {
             proofs: Proofs::default(),
             report: Settled::default(),
             settled: false,
+            told: None,
         }
     }
 
@@ -145,7 +147,10 @@ impl Session {
             }
         }
         // After the last message: who hears of the end may cut the line.
-        if let Some(report) = self.settlement.take() {
+        // And told once: what changed nothing is no news, however often the peer sends it.
+        let report = self.settlement.take();
+        if let Some(report) = report.filter(|r| self.told.as_ref() != Some(r)) {
+            self.told = Some(report.clone());
             return Some(Effect::Settled(report));
         }
         if self.phase == Phase::Open && self.settled && self.report.again && self.calls() {

@@ -179,8 +179,8 @@ fn fields_with_wrong_names_or_too_much_in_them_are_refused() {
         ("material.01", "copy", "G510"),
         ("material.-1", "copy", "G510"),
         ("字", "x", "G510"),
-        ("", "x", "G213"),
-        (lengthy.as_str(), "x", "G404"),
+        ("", "x", "G404"),
+        (lengthy.as_str(), "x", "G213"),
         ("note", long.as_str(), "G404"),
     ] {
         let mut siege = Siege::begin();
