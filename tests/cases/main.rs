@@ -1,6 +1,7 @@
 //! One binary for all tests that need more than one crate. `tidy` fails when a file of this
 //! folder is not listed here.
 
+mod browser;
 mod formats;
 mod histories;
 mod hostile;

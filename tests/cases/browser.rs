@@ -1,0 +1,147 @@
+//! The screens in a real browser, over real nodes.
+
+use harness::{
+    browser::Browser,
+    process::{Demo, Node, wait_for},
+};
+
+/// Logs a case on the one screen of intake; returns the path of the case's page.
+async fn log(browser: &Browser, village: &Node, name: &str, id: &str) -> String {
+    browser.open(village, "/intake").await;
+    browser.fill("#item_query", "租地").await;
+    browser.click("button[name=step][value=item]").await;
+    browser.click("button[value='990050004000']").await;
+    browser.fill("#id", id).await;
+    browser.fill("#name", name).await;
+    browser.fill("#phone", "13800000000").await;
+    browser.click("button[name=step][value=originals]").await;
+    browser.click("#receive").await;
+    let wanted = |path: &str| path.starts_with("/cases/c-");
+    for _look in 0..50 {
+        let path = browser.path().await;
+        if wanted(&path) {
+            let case = path
+                .trim_start_matches("/cases/")
+                .split('/')
+                .next()
+                .unwrap_or_default();
+            return format!("/cases/{case}");
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the case was not logged:\n{}", browser.text().await);
+}
+
+fn custody(node: &Node, page: &str) -> String {
+    let case = page.trim_start_matches("/cases/");
+    let shown = node.cuntong(&["case", "show", case]).done().json();
+    shown["custody"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_village_with_its_link_cut_logs_cases_on_screen_and_sees_them_arrive_later() {
+    let demo = Demo::start(4);
+    let village = demo.at("石桥村").clone();
+    let browser = Browser::start(true).await;
+    browser.sign_in(&village).await;
+    browser.open(&village, "/").await;
+    browser
+        .click("form[action='/demo/link'] button[value=no]")
+        .await;
+
+    let people = [
+        ("买买提·吐尔逊", "34990119410305001X"),
+        ("𬱖䶮", "349901197608221121"),
+        ("王", "349901202002290038"),
+    ];
+    let mut pages = Vec::new();
+    for (name, id) in people {
+        let page = log(&browser, &village, name, id).await;
+        browser.open(&village, &page).await;
+        let text = browser.text().await;
+        assert!(text.contains(name), "{text}");
+        assert!(text.contains("本机已存"), "{text}");
+        assert!(!text.contains("县里已收"), "{text}");
+        pages.push(page);
+    }
+    assert!(
+        browser.text().await.contains("待上报"),
+        "the header says what waits"
+    );
+
+    browser.open(&village, "/").await;
+    browser
+        .click("form[action='/demo/link'] button[value=yes]")
+        .await;
+    wait_for("县里已收", || {
+        pages.iter().all(|page| custody(&village, page) == "county")
+    });
+    for page in &pages {
+        browser.open(&village, page).await;
+        assert!(browser.text().await.contains("县里已收"));
+    }
+
+    let town = demo.level("township").clone();
+    browser.sign_in(&town).await;
+    browser.open(&town, &pages[0]).await;
+    for (form, fill) in [
+        ("accept", None),
+        ("review", Some(("#review-text", "材料齐全"))),
+        ("decide", Some(("#decide-reason", "符合条件"))),
+        ("close", Some(("#close-result", "备案证明"))),
+    ] {
+        act(&browser, form, fill).await;
+    }
+    let case = pages[0].trim_start_matches("/cases/").to_owned();
+    wait_for("办结", || {
+        village.cuntong(&["case", "show", &case]).done().json()["state"] == "closed"
+    });
+    browser.open(&village, &pages[0]).await;
+    assert!(browser.text().await.contains("备案证明"));
+    act(&browser, "deliver", None).await;
+    assert!(browser.text().await.contains("已送达"));
+    browser.close().await;
+}
+
+/// Opens one of the forms a case offers, fills it and sends it.
+async fn act(browser: &Browser, form: &str, fill: Option<(&str, &str)>) {
+    let form = format!("form[action$='/{form}']");
+    let open = format!("details:has({form}):not([open]) > summary");
+    if browser.has(&open).await {
+        browser.click(&open).await;
+    }
+    if form.contains("decide") {
+        browser.click("#decide-yes").await;
+    }
+    if let Some((field, text)) = fill {
+        browser.fill(field, text).await;
+    }
+    browser.click(&format!("{form} button")).await;
+}
+
+#[tokio::test]
+async fn everything_works_with_scripts_off() {
+    let demo = Demo::start(4);
+    let village = demo.at("青溪村").clone();
+    let browser = Browser::start(false).await;
+    browser.sign_in(&village).await;
+    let page = log(&browser, &village, "欧阳远山", "34990119500101002X").await;
+    browser.open(&village, "/queue?q=oyys").await;
+    assert!(
+        browser.text().await.contains("欧阳远山"),
+        "found by pinyin initials"
+    );
+    browser.open(&village, &format!("{page}/receipt")).await;
+    assert!(browser.text().await.contains("收件"), "the receipt prints");
+
+    // A wrong number keeps what was typed and says so in the title.
+    browser.open(&village, "/intake").await;
+    browser.fill("#id", "349901194103050011").await;
+    browser.fill("#name", "写错了").await;
+    browser.click("#receive").await;
+    let title = browser.page.title().await.expect("a title");
+    assert!(title.starts_with("错误"), "{title}");
+    let source = browser.page.source().await.expect("a page");
+    assert!(source.contains("349901194103050011") && source.contains("写错了"));
+    browser.close().await;
+}
