@@ -178,7 +178,9 @@ impl Demo {
     /// once it runs.
     pub fn link(&self, verb: &str, site: &str) {
         let dir = self.folder.path().to_string_lossy().into_owned();
-        wait_for(verb, || cuntong(["demo", verb, site, "--dir", &dir]).code == 0);
+        wait_for(verb, || {
+            cuntong(["demo", verb, site, "--dir", &dir]).code == 0
+        });
     }
 }
 

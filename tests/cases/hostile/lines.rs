@@ -127,10 +127,22 @@ fn a_stolen_village_on_a_real_line_harms_neither_hub_nor_township() {
     // The real machine comes back and works as before.
     demo.link("heal", "石桥村");
     let logged = village.as_person(&[
-        "case", "log", "--item", "990050004000", "--name", "单秀英", "--id", "34990119410305001X",
-        "--phone", "13800000000", "--mandate",
+        "case",
+        "log",
+        "--item",
+        "990050004000",
+        "--name",
+        "单秀英",
+        "--id",
+        "34990119410305001X",
+        "--phone",
+        "13800000000",
+        "--mandate",
     ]);
-    let case = logged.done().json()["case"].as_str().expect("an id").to_owned();
+    let case = logged.done().json()["case"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     wait_for("县里已收", || {
         let _ran = village.cuntong(&["sync", "now"]);
         let shown = village.cuntong(&["case", "show", &case]).done().json();

@@ -64,7 +64,11 @@ impl Stolen {
         let settings = std::fs::read_to_string(node.dir.join(cuntong_node::config::FILE));
         let settings = settings.expect("its settings read");
         let line = settings.lines().find(|l| l.starts_with("upstream"));
-        let upstream = line.expect("a village has upstreams").split('"').skip(1).step_by(2);
+        let upstream = line
+            .expect("a village has upstreams")
+            .split('"')
+            .skip(1)
+            .step_by(2);
         Self {
             peer,
             shown: papers.shown().expect("key and certificate belong together"),
@@ -84,7 +88,9 @@ impl Stolen {
         let tls = QuicClientConfig::try_from(tls).expect("good for QUIC");
         let mut endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).expect("a socket");
         endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(tls)));
-        let connecting = endpoint.connect(address, "x.invalid").expect("it may be called");
+        let connecting = endpoint
+            .connect(address, "x.invalid")
+            .expect("it may be called");
         let connection = connecting.await.expect("a listed key is let in");
         let (send, receive) = connection.open_bi().await.expect("a stream");
         Line {
@@ -126,7 +132,10 @@ impl fmt::Debug for Line {
 impl Line {
     /// Says a message. That the other side has hung up is no error: it is what is tested.
     pub async fn say(&mut self, message: &Message) {
-        let frame = self.deflater.frame(&codec::encode(message)).expect("a message");
+        let frame = self
+            .deflater
+            .frame(&codec::encode(message))
+            .expect("a message");
         self.say_bytes(&frame).await;
     }
 
@@ -140,7 +149,9 @@ impl Line {
     /// # Panics
     /// When nothing comes for a minute.
     pub async fn hear(&mut self) -> Option<Message> {
-        tokio::time::timeout(PATIENCE, self.next()).await.expect("an answer or an end")
+        tokio::time::timeout(PATIENCE, self.next())
+            .await
+            .expect("an answer or an end")
     }
 
     async fn next(&mut self) -> Option<Message> {
