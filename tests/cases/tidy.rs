@@ -134,10 +134,7 @@ fn each_outside_power_has_one_home() {
             "SystemTime::now",
             &["node/src/clock.rs", "provisioning/src/clock.rs"],
         ),
-        (
-            "Instant::now",
-            &["node/src/clock.rs", "node/src/demo/children.rs"],
-        ),
+        ("std::time::Instant", &["node/src/clock.rs"]),
         (
             "getrandom::",
             &[
