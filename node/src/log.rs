@@ -1,7 +1,7 @@
 //! Structured logs: one JSON object a line. Personal data cannot get here: the types that hold it
 //! do not print themselves, and file names, form fields and message bodies are never logged.
 
-use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Mutex};
+use std::{fs, io, os::unix::fs::OpenOptionsExt as _, panic, path::Path, sync::Mutex};
 
 use tracing_subscriber::EnvFilter;
 
@@ -17,6 +17,12 @@ pub fn start(dir: &Path, config: &config::Log) -> Result<(), Failure> {
         .json()
         .flatten_event(true)
         .with_env_filter(filter);
+    // A panic's message may quote what somebody wrote (the gate lets automerge panic on hostile
+    // changes); where it happened is enough.
+    panic::set_hook(Box::new(|info| {
+        let at = info.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%at, "panic");
+    }));
     // A second subscriber is refused: the first goes on.
     let _started_before = if config.file {
         let folder = dir.join("log");

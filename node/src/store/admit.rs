@@ -10,7 +10,7 @@ use super::{
     db::Db,
     epoch::Why,
     error::{Result, StoreError},
-    log::{ENTRY, EntryState, Row1, entry_from},
+    log::{EntryState, Row1},
     refuse::{HELD_REASON, HELD_RULE, Put},
 };
 use cuntong_protocol::{
@@ -25,8 +25,11 @@ use cuntong_protocol::{
     wire::Fork,
 };
 
-/// Changes a document may have waiting for others.
-const WAITING_MAX: i64 = 1_000;
+mod waiting;
+
+/// Changes a document may have waiting for others: more than the logs of a few writers can bring
+/// in the wrong order, and few enough to be sorted out at once.
+const WAITING_MAX: i64 = 200;
 
 /// What the gate says of one entry.
 enum Verdict {
@@ -375,7 +378,7 @@ impl Db {
             self.put_doc(doc, work.now)?;
         }
         for id in docs.keys() {
-            let held = self.settle_waiting(*id, me, work.now)?;
+            let held = self.settle_waiting(*id, work.upstream, me, work.now)?;
             work.rejections.extend(held);
             self.refresh(*id)?;
         }
@@ -414,70 +417,6 @@ impl Db {
                 }
                 let me = self.identity()?.node;
                 self.refuse(work, stored.seq.cast_unsigned(), entry, rule, reason, me)
-            }
-        }
-    }
-
-    /// Lets in entries of a document that waited and wait no more; refuses those whose
-    /// dependencies were refused. Answers the refusals.
-    pub(super) fn settle_waiting(
-        &mut self,
-        id: DocId,
-        by: NodeId,
-        now: Millis,
-    ) -> Result<Vec<Rejection>> {
-        let mut refusals = Vec::new();
-        let Ok(trust) = self.shared_trust() else {
-            return Ok(refusals);
-        };
-        loop {
-            let waiting = self.all(
-                &format!(
-                    "SELECT {ENTRY} FROM entry WHERE doc = ?1 AND state = 3 ORDER BY log, seq"
-                ),
-                [&id.0[..]],
-                entry_from,
-            )?;
-            let mut moved = false;
-            for stored in &waiting {
-                let log = self.log_of(stored.log)?;
-                let mut work = Work {
-                    trust: trust.clone(),
-                    log,
-                    // It passed the batch's checks when it came.
-                    upstream: true,
-                    now,
-                    docs: BTreeMap::new(),
-                    rejections: Vec::new(),
-                };
-                let entry = Entry {
-                    doc: stored.doc,
-                    hash: stored.hash,
-                    body: stored.body.clone(),
-                };
-                match self.judge(&mut work, &entry)? {
-                    Verdict::Accepted(doc) => {
-                        self.set_state(stored, EntryState::Accepted, entry.body.as_deref())?;
-                        self.put_doc(&doc, now)?;
-                        self.accept(&mut work, *doc, &entry)?;
-                        moved = true;
-                    }
-                    Verdict::Refused { rule, .. } if rule == HELD_RULE => {
-                        refusals.push(self.hold(stored, by, now)?);
-                        moved = true;
-                    }
-                    Verdict::Refused { rule, reason } => {
-                        self.set_state(stored, EntryState::Refused, None)?;
-                        let seq = stored.seq.cast_unsigned();
-                        self.refuse(&mut work, seq, &entry, rule, reason, by)?;
-                        refusals.extend(work.rejections);
-                        moved = true;
-                    }
-                    Verdict::Waiting | Verdict::Withheld => {}
-                }
-            }
-            if !moved {
-                return Ok(refusals);
             }
         }
     }

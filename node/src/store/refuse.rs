@@ -347,7 +347,8 @@ impl Db {
             self.set_state(entry, EntryState::Waiting, entry.body.as_deref())?;
         }
         self.put_doc(&doc, now)?;
-        let held = self.settle_waiting(id, by, now)?;
+        // What was let in once is not asked again who serves where today.
+        let held = self.settle_waiting(id, true, by, now)?;
         self.refresh(id)?;
         Ok(held)
     }

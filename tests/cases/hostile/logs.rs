@@ -1,7 +1,7 @@
 //! Logs: whose they are, who sealed them, what is missing from them, and two truths at one place.
 
 use cuntong_protocol::{
-    act::{ActBody, Decide},
+    act::{ActBody, Decide, Reason},
     document::{Doc, Write},
     id::{ChangeHash, Kind, Scope},
     log::{Batch, LogHead, Seal},
@@ -287,11 +287,9 @@ fn a_change_that_waits_for_what_never_comes_blocks_nothing() {
     let (mut doc, _never_sent) = siege.peer.case();
     let mut waiting = Vec::new();
     for n in 0..200 {
-        let (id, act) = siege
-            .peer
-            .act(ActBody::Withdraw(cuntong_protocol::act::Reason {
-                text: format!("{n}"),
-            }));
+        let (id, act) = siege.peer.act(ActBody::Withdraw(Reason {
+            text: format!("{n}"),
+        }));
         waiting.push(siege.peer.entry(&mut doc, &[Write::Act(id, act)]));
     }
     waiting.reverse();
@@ -316,9 +314,7 @@ fn ten_thousand_orphans_are_held_within_bounds() {
         let (mut doc, _never_sent) = siege.peer.case();
         let (act, body) = siege
             .peer
-            .act(ActBody::Withdraw(cuntong_protocol::act::Reason {
-                text: "孤".into(),
-            }));
+            .act(ActBody::Withdraw(Reason { text: "孤".into() }));
         let entry = siege.peer.entry(&mut doc, &[Write::Act(act, body)]);
         // The same change under a thousand names: only its place in the log is real.
         let entries: Vec<_> = (0..1_000_u16)
@@ -341,5 +337,41 @@ fn ten_thousand_orphans_are_held_within_bounds() {
     assert!(count > 0);
     let held = siege.world.db(HUB).quarantine_count().expect("it reads");
     assert!(held <= 10_000, "{held}");
+    siege.stands();
+}
+
+#[test]
+fn changes_in_the_wrong_order_are_sorted_out_when_the_first_comes() {
+    let mut siege = Siege::begin();
+    let (mut doc, first) = siege.peer.case();
+    let mut all = vec![first];
+    for n in 0..150 {
+        let reason = format!("第 {n} 次");
+        let (id, act) = siege.peer.act(ActBody::Withdraw(Reason { text: reason }));
+        all.push(siege.peer.entry(&mut doc, &[Write::Act(id, act)]));
+    }
+    all.reverse();
+    let batch = siege.peer.applications(LogHead::START, all);
+    let call = siege.push([batch]);
+    assert!(call.rules().is_empty(), "{:?}", call.refusals());
+    assert_eq!(siege.heads_of(doc.id()), doc.heads());
+    siege.stands();
+}
+
+#[test]
+fn a_change_that_comes_too_early_escapes_no_question() {
+    let mut siege = Siege::begin();
+    let (mut doc, first) = siege.peer.case();
+    let begun = doc.heads();
+    let (id, mut act) = siege.peer.act(ActBody::Withdraw(Reason {
+        text: "他人名义".into(),
+    }));
+    act.person = county::person(county::QINGXI);
+    let forged = siege.peer.entry(&mut doc, &[Write::Act(id, act)]);
+    // The forgery first: it waits for the change it follows.
+    let batch = siege.peer.applications(LogHead::START, vec![forged, first]);
+    let call = siege.push([batch]);
+    assert_eq!(call.rules(), ["G508"]);
+    assert_eq!(siege.heads_of(doc.id()), begun);
     siege.stands();
 }
