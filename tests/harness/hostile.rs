@@ -289,22 +289,20 @@ impl Call {
         let now = world.clock(self.at);
         let _violation = self.session.handle(input, now);
         while let Some(effect) = self.session.poll() {
-            match effect {
-                Effect::Send(message) => {
-                    let bytes = codec::encode(&message);
-                    let sent = codec::decode(&bytes).expect("what a node sends decodes");
-                    self.heard.push(sent);
-                }
-                Effect::Close(why) => self.closed = Some(why),
-                effect => {
-                    let peer = self.peer.clone();
-                    let done = world.with(self.at, |db, now| {
-                        perform(effect, &peer, &mut Linked { db, now })
-                    });
-                    let done = done.expect("no crash is planned here");
-                    for answer in done.answers {
-                        let _violation = self.session.handle(answer, now);
-                    }
+            if let Effect::Send(message) = &effect {
+                let bytes = codec::encode(message);
+                let sent = codec::decode(&bytes).expect("what a node sends decodes");
+                self.heard.push(sent);
+            } else if let Effect::Close(why) = effect {
+                self.closed = Some(why);
+            } else {
+                let peer = self.peer.clone();
+                let done = world.with(self.at, |db, now| {
+                    perform(effect, &peer, &mut Linked { db, now })
+                });
+                let done = done.expect("no crash is planned here");
+                for answer in done.answers {
+                    let _violation = self.session.handle(answer, now);
                 }
             }
         }
@@ -312,19 +310,9 @@ impl Call {
 
     /// Every refusal heard, in order.
     pub fn refusals(&self) -> Vec<Rejection> {
-        let nacks = self.heard.iter().filter_map(|m| match m {
-            Message::Nack(all) => Some(all.clone()),
-            Message::Hello(_)
-            | Message::Welcome(_)
-            | Message::Push(_)
-            | Message::Ack(_)
-            | Message::Proof(_)
-            | Message::Heads(_)
-            | Message::Want(_)
-            | Message::Busy(_)
-            | Message::Fork(_)
-            | Message::Upgrade(_)
-            | Message::Ctrl(_) => None,
+        let nacks = self.heard.iter().filter_map(|m| {
+            let Message::Nack(all) = m else { return None };
+            Some(all.clone())
         });
         nacks.flatten().collect()
     }
@@ -341,9 +329,9 @@ impl Call {
 
     /// Custody receipts heard.
     pub fn receipts(&self) -> Vec<&Receipt> {
-        let acks = self.heard.iter().filter_map(|m| match m {
-            Message::Ack(all) => Some(all),
-            _ => None,
+        let acks = self.heard.iter().filter_map(|m| {
+            let Message::Ack(all) = m else { return None };
+            Some(all)
         });
         acks.flatten().collect()
     }

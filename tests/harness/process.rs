@@ -122,6 +122,10 @@ impl Demo {
 
     /// The same with environment variables for the demo and its nodes, and with its standard
     /// error elsewhere.
+    #[expect(
+        clippy::zombie_processes,
+        reason = "a demo that never was ready ends the test"
+    )]
     pub fn start_with(cases: usize, environment: &[(&str, &str)], errors: Stdio) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();

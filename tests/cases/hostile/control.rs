@@ -31,13 +31,24 @@ fn ambition() -> Content {
 /// Sends documents; what the hub believes must not change.
 fn tried(documents: Vec<Vec<u8>>) {
     let mut siege = Siege::begin();
-    let before = siege.world.db(HUB).trust().unwrap().versions();
-    let roster = siege.world.db(HUB).trust().unwrap().roster().clone();
+    let before = siege
+        .world
+        .db(HUB)
+        .trust()
+        .expect("it is enrolled")
+        .versions();
+    let roster = siege
+        .world
+        .db(HUB)
+        .trust()
+        .expect("it is enrolled")
+        .roster()
+        .clone();
     let mut call = siege.greet();
     for bytes in documents {
         call.say(&mut siege.world, &Message::Ctrl(bytes));
     }
-    let trust = siege.world.db(HUB).trust().unwrap();
+    let trust = siege.world.db(HUB).trust().expect("it is enrolled");
     assert_eq!(trust.versions(), before);
     assert_eq!(*trust.roster(), roster);
     siege.stands();

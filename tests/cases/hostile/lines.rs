@@ -71,6 +71,43 @@ fn verified(stolen_from: &harness::process::Node, what: &str) -> Value {
     ran.json()
 }
 
+/// Everything the thief tries on one node.
+async fn besiege(stolen: &mut Stolen, address: std::net::SocketAddr) {
+    let mut line = stolen.call(address).await;
+    line.say(&stolen.peer.hello(Vec::new())).await;
+    let decision = decision(stolen);
+    line.say(&decision).await;
+    assert_eq!(refused(&mut line).await, ["G107"], "{address}");
+    // The same line goes on: what is refused blocks nothing else.
+    let mut log = stolen.peer.log(stolen.peer.scope(Kind::Application));
+    log.writer.node.0 = [7; 8];
+    let (_, entry) = stolen.peer.case();
+    let batch = stolen.peer.batch(log, LogHead::START, vec![entry]);
+    line.say(&Message::Push(batch)).await;
+    assert_eq!(refused(&mut line).await, ["G103"], "{address}");
+    drop(line);
+    for bytes in garbage() {
+        let mut line = stolen.call(address).await;
+        line.say_bytes(&bytes).await;
+        line.hung_up().await;
+        let mut line = stolen.call(address).await;
+        line.say(&stolen.peer.hello(Vec::new())).await;
+        line.say_bytes(&bytes).await;
+        line.hung_up().await;
+    }
+    let mut line = stolen.call(address).await;
+    let hello = codec::encode(&stolen.peer.hello(Vec::new()));
+    for cut in (1..hello.len()).step_by(40) {
+        // A greeting that ends in the middle, in a whole frame.
+        let mut line = stolen.call(address).await;
+        let frame = Deflater::default().frame(&hello[..cut]).expect("a frame");
+        line.say_bytes(&frame).await;
+        line.hung_up().await;
+    }
+    line.say(&Message::Busy(1)).await;
+    line.hung_up().await;
+}
+
 #[test]
 fn a_stolen_village_on_a_real_line_harms_neither_hub_nor_township() {
     let demo = Demo::start(4);
@@ -84,39 +121,7 @@ fn a_stolen_village_on_a_real_line_harms_neither_hub_nor_township() {
         .expect("a runtime");
     runtime.block_on(async {
         for address in stolen.upstream.clone() {
-            let mut line = stolen.call(address).await;
-            line.say(&stolen.peer.hello(Vec::new())).await;
-            let decision = decision(&mut stolen);
-            line.say(&decision).await;
-            assert_eq!(refused(&mut line).await, ["G107"], "{address}");
-            // The same line goes on: what is refused blocks nothing else.
-            let mut log = stolen.peer.log(stolen.peer.scope(Kind::Application));
-            log.writer.node.0 = [7; 8];
-            let (_, entry) = stolen.peer.case();
-            let batch = stolen.peer.batch(log, LogHead::START, vec![entry]);
-            line.say(&Message::Push(batch)).await;
-            assert_eq!(refused(&mut line).await, ["G103"], "{address}");
-            drop(line);
-            for bytes in garbage() {
-                let mut line = stolen.call(address).await;
-                line.say_bytes(&bytes).await;
-                line.hung_up().await;
-                let mut line = stolen.call(address).await;
-                line.say(&stolen.peer.hello(Vec::new())).await;
-                line.say_bytes(&bytes).await;
-                line.hung_up().await;
-            }
-            let mut line = stolen.call(address).await;
-            let hello = codec::encode(&stolen.peer.hello(Vec::new()));
-            for cut in (1..hello.len()).step_by(40) {
-                // A greeting that ends in the middle, in a whole frame.
-                let mut line = stolen.call(address).await;
-                let frame = Deflater::default().frame(&hello[..cut]).expect("a frame");
-                line.say_bytes(&frame).await;
-                line.hung_up().await;
-            }
-            line.say(&Message::Busy(1)).await;
-            line.hung_up().await;
+            besiege(&mut stolen, address).await;
         }
     });
     for node in [&hub, &town] {

@@ -22,7 +22,12 @@ fn far(seq: u64) -> LogHead {
 
 /// The hub's own log of handling the enemy's cases: a scope both may read.
 fn hubs_log(siege: &mut Siege) -> LogId {
-    let writer = siege.world.db(HUB).identity().unwrap().writer;
+    let writer = siege
+        .world
+        .db(HUB)
+        .identity()
+        .expect("it is enrolled")
+        .writer;
     LogId {
         scope: siege.peer.scope(Kind::Handling),
         writer,
@@ -30,7 +35,13 @@ fn hubs_log(siege: &mut Siege) -> LogId {
 }
 
 fn epoch(siege: &mut Siege) -> u32 {
-    siege.world.db(HUB).identity().unwrap().writer.epoch
+    siege
+        .world
+        .db(HUB)
+        .identity()
+        .expect("it is enrolled")
+        .writer
+        .epoch
 }
 
 #[test]
@@ -337,10 +348,14 @@ fn a_want_for_another_villages_documents_gets_nothing() {
         };
         call.say(&mut siege.world, &Message::Want(want));
     }
-    let told = |m: &Message| match m {
-        Message::Push(batch) => batch.entries.iter().any(|e| docs.contains(&e.doc)),
-        Message::Heads(heads) => heads.heads.iter().any(|(d, _)| docs.contains(d)),
-        _ => false,
+    let told = |m: &Message| {
+        if let Message::Push(batch) = m {
+            batch.entries.iter().any(|e| docs.contains(&e.doc))
+        } else if let Message::Heads(heads) = m {
+            heads.heads.iter().any(|(d, _)| docs.contains(d))
+        } else {
+            false
+        }
     };
     assert!(!call.heard.iter().any(told), "not a word of the neighbour");
     siege.stands();
@@ -350,9 +365,11 @@ fn a_want_for_another_villages_documents_gets_nothing() {
 fn the_vector_told_to_a_village_names_no_other_village() {
     let mut siege = Siege::begin();
     let call = siege.greet();
-    let welcome = call.heard.iter().find_map(|m| match m {
-        Message::Welcome(welcome) => Some(welcome.clone()),
-        _ => None,
+    let welcome = call.heard.iter().find_map(|m| {
+        let Message::Welcome(welcome) = m else {
+            return None;
+        };
+        Some(welcome.clone())
     });
     let vector = welcome.expect("it was greeted").vector;
     assert!(
