@@ -43,6 +43,7 @@ mod listen;
 mod live;
 mod reason;
 mod renewal;
+mod stream;
 pub mod tls;
 
 #[cfg(test)]

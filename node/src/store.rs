@@ -46,7 +46,7 @@ pub use epoch::{FileMarker, Marker, MarkerState, MemoryMarker, Why};
 pub use error::{Result, StoreError};
 pub use handle::Store;
 pub use people::{Lockout, PersonSession};
-pub use replica::Linked;
+pub use replica::{Linked, Traffic};
 pub use verify::Report;
 
 /// The named queries, for the test that prepares each.

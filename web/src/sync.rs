@@ -189,7 +189,8 @@ fn session(row: &SessionRow, now: Millis) -> SessionView {
         ),
         repaired: row.repaired,
         result: match row.result.as_str() {
-            "ok" => "完成".to_owned(),
+            "ok" | "settled" => "一致".to_owned(),
+            "differs" => "有不一致，已记下".to_owned(),
             other => other.to_owned(),
         },
     }

@@ -11,7 +11,7 @@ use cuntong_protocol::{
 
 use crate::{
     exit::Failure,
-    store::{Store, replica::Linked},
+    store::{Linked, Store, Traffic},
 };
 
 /// Messages of one session at most; more means that the two talk in circles.
@@ -69,7 +69,17 @@ impl End<'_> {
                 let peer = self.session.peer().clone();
                 let done = self
                     .store
-                    .write(move |db| perform(effect, &peer, &mut Linked { db, now }))
+                    .write(move |db| {
+                        perform(
+                            effect,
+                            &peer,
+                            &mut Linked {
+                                db,
+                                now,
+                                traffic: Traffic::default(),
+                            },
+                        )
+                    })
                     .map_err(Failure::fault)?;
                 for answer in done.answers {
                     self.session.handle(answer, now).map_err(Failure::fault)?;

@@ -8,11 +8,7 @@ use cuntong_protocol::{
     id::NodeId,
     policy,
     sync::{Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled, host::perform},
-    wire::{
-        Message,
-        codec::{self, DecodeError},
-        frame::{self, Deflater, Inflater},
-    },
+    wire::Message,
 };
 use cuntong_provisioning::judge::{Known, still_listed};
 use quinn::{Connection, RecvStream, SendStream};
@@ -24,16 +20,15 @@ use tokio::sync::{
 use super::{
     Shared, live,
     reason::{self, Close, Failed, Reason},
+    stream::{read, write},
 };
 use crate::{
     news::{Teller, Told},
-    store::{StoreError, replica::Linked},
+    store::{Linked, StoreError, Traffic},
 };
 
 /// Messages read ahead of the session; QUIC's window holds back the rest.
 const READ_AHEAD: usize = 8;
-/// Bytes of a frame read at a time: memory grows with what came, not with what was announced.
-const READ_STEP: usize = 64 * 1024;
 /// How long the last words to a peer may take to leave.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -63,7 +58,7 @@ pub(super) async fn run(
 ) -> Failed {
     let (out, outgoing) = mpsc::unbounded_channel();
     let connection = line.connection.clone();
-    let mut driver = match Driver::new(shared, &line.known, line.role, out, report).await {
+    let mut driver = match Driver::new(shared, &line, out, report).await {
         Ok(driver) => driver,
         Err(failed) => {
             connection.close(Close::Fault.code(), b"");
@@ -116,17 +111,18 @@ struct Driver {
     news: broadcast::Receiver<Told>,
     out: mpsc::UnboundedSender<Message>,
     report: mpsc::UnboundedSender<Event>,
+    connection: Connection,
 }
 
 impl Driver {
     async fn new(
         shared: &Arc<Shared>,
-        known: &Known,
-        role: Role,
+        line: &Line,
         out: mpsc::UnboundedSender<Message>,
         report: mpsc::UnboundedSender<Event>,
     ) -> Result<Self, Failed> {
         let parts = &shared.parts;
+        let (known, role) = (&line.known, line.role);
         // Listening first: what is told from now on is not missed, what was is in the store.
         let news = parts.news.listen();
         let trust = shared.fresh_trust().await;
@@ -160,6 +156,7 @@ impl Driver {
             trust,
             out,
             report,
+            connection: line.connection.clone(),
             shared: shared.clone(),
         })
     }
@@ -240,13 +237,14 @@ impl Driver {
         let shared = self.shared.clone();
         let (of_thread, peer, out) = (shared.clone(), self.peer.clone(), self.out.clone());
         let teller = self.teller;
+        let connection = self.connection.clone();
         let worked = tokio::task::spawn_blocking(move || {
             let mut work = Work::default();
             for input in inputs {
                 // A violation is told by the session itself: the next effect closes it.
                 let _violation = session.handle(input, of_thread.parts.clock.now());
             }
-            work.go_on(&mut session, &of_thread, &peer, &out, teller);
+            work.go_on(&mut session, &of_thread, &peer, &out, teller, &connection);
             (session, work)
         });
         let (session, work) = match worked.await {
@@ -339,6 +337,7 @@ impl Work {
         peer: &Peer,
         out: &mpsc::UnboundedSender<Message>,
         teller: Teller,
+        connection: &Connection,
     ) {
         let clock = &shared.parts.clock;
         while let Some(effect) = session.poll() {
@@ -353,10 +352,15 @@ impl Work {
             }
             self.note(&effect, shared, peer);
             let (of_peer, now) = (peer.clone(), clock.now());
+            let traffic = if matches!(effect, Effect::Settled(_)) {
+                traffic_of(connection)
+            } else {
+                Traffic::default()
+            };
             let done = shared
                 .parts
                 .store
-                .write(move |db| perform(effect, &of_peer, &mut Linked { db, now }));
+                .write(move |db| perform(effect, &of_peer, &mut Linked { db, now, traffic }));
             match done {
                 Ok(done) => {
                     self.tell(done.news, shared, teller);
@@ -392,6 +396,15 @@ impl Work {
     }
 }
 
+/// What the connection carried so far, its handshake included: UDP payload.
+fn traffic_of(connection: &Connection) -> Traffic {
+    let stats = connection.stats();
+    Traffic {
+        up: stats.udp_tx.bytes,
+        down: stats.udp_rx.bytes,
+    }
+}
+
 /// The class of a failing store.
 fn failed(error: &StoreError) -> Failed {
     let reason = if matches!(error, StoreError::DiskFull) {
@@ -416,75 +429,4 @@ fn end_of(closing: &Closing) -> Ended {
         ended.failed.wait_ms = Some(*ms);
     }
     ended
-}
-
-/// Reads frames until the stream ends; what is not a message ends it too.
-async fn read(mut stream: RecvStream, messages: mpsc::Sender<Result<Message, String>>) {
-    let mut inflater = Inflater::default();
-    loop {
-        let message = match next(&mut stream, &mut inflater).await {
-            Ok(Some(message)) => Ok(message),
-            Ok(None) => return,
-            Err(garbage) => Err(garbage),
-        };
-        let over = message.is_err();
-        if messages.send(message).await.is_err() || over {
-            return;
-        }
-    }
-}
-
-/// The next message; `None` when the stream or the connection ended.
-async fn next(stream: &mut RecvStream, inflater: &mut Inflater) -> Result<Option<Message>, String> {
-    loop {
-        let mut prefix = [0; 4];
-        if stream.read_exact(&mut prefix).await.is_err() {
-            return Ok(None);
-        }
-        let length = frame::length(prefix).map_err(|e| e.to_string())?;
-        let Some(frame) = exactly(stream, length).await else {
-            return Ok(None);
-        };
-        let bytes = inflater.message(&frame).map_err(|e| e.to_string())?;
-        match codec::decode(&bytes) {
-            Ok(message) => return Ok(Some(message)),
-            // A newer minor version says something this one does not know.
-            Err(DecodeError::Unknown(_)) => {}
-            Err(garbage) => return Err(garbage.to_string()),
-        }
-    }
-}
-
-/// So many bytes, with memory for no more than has come.
-pub(super) async fn exactly(stream: &mut RecvStream, length: usize) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(length.min(READ_STEP));
-    while bytes.len() < length {
-        let missing = length - bytes.len();
-        let chunk = stream
-            .read_chunk(missing.min(READ_STEP), true)
-            .await
-            .ok()??;
-        bytes.extend_from_slice(&chunk.bytes);
-    }
-    Some(bytes)
-}
-
-/// Writes messages until there are no more, then ends the stream.
-async fn write(mut stream: SendStream, mut messages: mpsc::UnboundedReceiver<Message>) {
-    let mut deflater = Deflater::default();
-    while let Some(message) = messages.recv().await {
-        let frame = match deflater.frame(&codec::encode(&message)) {
-            Ok(frame) => frame,
-            Err(error) => {
-                tracing::error!(%error, "a message of ours does not fit a frame");
-                return;
-            }
-        };
-        if stream.write_all(&frame).await.is_err() {
-            return;
-        }
-    }
-    if stream.finish().is_ok() {
-        let _stopped = stream.stopped().await;
-    }
 }

@@ -10,7 +10,7 @@ use cuntong_provisioning::enrol::{
 use quinn::{ClientConfig, Connection, RecvStream, SendStream};
 use rustls::sign::CertifiedKey;
 
-use super::{Failed, Shared, dial, drive::exactly, limits, listen, reason::Close, tls};
+use super::{Failed, Shared, dial, limits, listen, reason::Close, stream::exactly, tls};
 use crate::{clock::Clock, config};
 use cuntong_protocol::role::Level;
 

@@ -11,7 +11,7 @@ use cuntong_provisioning::{
 };
 use quinn::{Connection, RecvStream, SendStream};
 
-use super::{Shared, dial, drive::exactly, reason::Close, tls};
+use super::{Shared, dial, reason::Close, stream::exactly, tls};
 use crate::clock::Chance;
 
 /// The whole exchange.

@@ -28,6 +28,14 @@ const REJECTIONS_MAX: u32 = 200;
 pub struct Linked<'a> {
     pub db: &'a mut Db,
     pub now: Millis,
+    pub traffic: Traffic,
+}
+
+/// What a connection has carried so far, in bytes; zero where nothing is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub up: u64,
+    pub down: u64,
 }
 
 impl Replica for Linked<'_> {
@@ -161,8 +169,8 @@ impl Replica for Linked<'_> {
             node: peer.node,
             sent: settled.sent,
             received: settled.received,
-            bytes_up: 0,
-            bytes_down: 0,
+            bytes_up: self.traffic.up,
+            bytes_down: self.traffic.down,
             repaired: settled.repaired,
             result: result.to_owned(),
         })

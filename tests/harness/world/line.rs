@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cuntong_node::store::Linked;
+use cuntong_node::store::{Linked, Traffic};
 use cuntong_protocol::{
     policy,
     sync::{
@@ -216,7 +216,15 @@ impl World {
                 }
                 Some(effect) => {
                     let done = self.with(at, |db, now| {
-                        perform(effect, &peer, &mut Linked { db, now })
+                        perform(
+                            effect,
+                            &peer,
+                            &mut Linked {
+                                db,
+                                now,
+                                traffic: Traffic::default(),
+                            },
+                        )
                     });
                     let Some(Performed {
                         answers,

@@ -13,7 +13,7 @@ use cuntong_protocol::{
 };
 
 use crate::store::{
-    Db, Held, Linked,
+    Db, Held, Linked, Traffic,
     fixture::{County, HUB, NOW, SHIQIAO, TOWN, assert_equal, case, opening, send, write},
     log::EntryState,
 };
@@ -71,6 +71,7 @@ fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>) -> bool {
         let mut linked = Linked {
             db: at.db,
             now: NOW,
+            traffic: Traffic::default(),
         };
         let Performed { answers, .. } = perform(effect, &peer, &mut linked).unwrap();
         at.coming.extend(answers);
