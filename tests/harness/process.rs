@@ -17,8 +17,9 @@ pub fn executable(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
         let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--bins"])
-            .args(["-p", "cuntong-node", "-p", "cuntong-provisioning"])
+            // The whole workspace, as the tests were: another choice of crates would choose other
+            // features of what they share, and build all of it again.
+            .args(["build", "--quiet", "--locked", "--workspace", "--bins"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()
             .expect("cargo runs");

@@ -17,7 +17,7 @@ mod check;
 mod line;
 mod model;
 
-pub use line::Line;
+pub use line::{Line, Meter};
 pub use model::{Deed, Model};
 
 /// A machine at a site.

@@ -45,7 +45,8 @@ impl World {
             .collect()
     }
 
-    fn log_case(&mut self, at: usize) {
+    /// A case is logged at a village.
+    pub fn log_case(&mut self, at: usize) {
         let site = self.machines[at].site;
         let mut unique: [u8; 11] = self.dice.bytes();
         unique[..4].copy_from_slice(&(self.now.0 as u32).to_be_bytes());
@@ -72,7 +73,8 @@ impl World {
         self.write(at, case.doc(Kind::Application), token, bodies, writes);
     }
 
-    fn amend(&mut self, at: usize, case: CaseId) {
+    /// One field of a case is amended where it was received.
+    pub fn amend(&mut self, at: usize, case: CaseId) {
         let token = self.model.token();
         let field = [fields::PHONE, fields::ADDRESS, fields::NOTE][self.dice.below(3)];
         let amend = Amend {
@@ -84,7 +86,8 @@ impl World {
         self.write(at, doc, token, vec![ActBody::Amend(amend)], vec![write]);
     }
 
-    fn handle(&mut self, at: usize, case: CaseId) {
+    /// An authority does one thing with a case.
+    pub fn handle(&mut self, at: usize, case: CaseId) {
         let token = self.model.token();
         let body = match self.dice.below(4) {
             0 => ActBody::Accept(Accept {

@@ -124,6 +124,27 @@ impl World {
         self.fail("two nodes never stop talking");
     }
 
+    /// Talks over one line until nothing moves; returns the round trips it took.
+    ///
+    /// # Panics
+    /// When the two never stop.
+    pub fn exchange(&mut self, line: usize) -> u32 {
+        self.lines[line].plugged = true;
+        assert!(self.call(line), "both are on and free");
+        for trip in 0..10_000 {
+            let mut moved = false;
+            for end in [CALLEE, CALLER] {
+                for _message in 0..self.lines[line].coming(end) {
+                    moved |= self.deliver(line, end, Trick::None);
+                }
+            }
+            if !moved {
+                return trip;
+            }
+        }
+        self.fail("two nodes never stop talking")
+    }
+
     fn state(&mut self) -> Vec<String> {
         let machines = self.machines.iter().filter_map(|m| m.db.as_ref());
         machines

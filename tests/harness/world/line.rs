@@ -9,7 +9,7 @@ use cuntong_protocol::{
         Effect, Input, Me, Peer, Role, Session,
         host::{Performed, perform},
     },
-    wire::codec,
+    wire::{codec, frame::Deflater},
 };
 
 use super::World;
@@ -25,7 +25,28 @@ pub struct Line {
     pub caller: usize,
     pub callee: usize,
     pub plugged: bool,
+    /// Counts what a call would cost on a stream, when somebody asks.
+    pub meter: Option<Meter>,
     call: Option<[End; 2]>,
+}
+
+/// Bytes of frames in one compression window per direction, as a link sends them.
+#[derive(Debug, Default)]
+pub struct Meter {
+    windows: [Deflater; 2],
+    /// To the caller, to the callee.
+    pub bytes: [u64; 2],
+    pub messages: [u64; 2],
+}
+
+impl Meter {
+    fn count(&mut self, to: usize, message: &[u8]) {
+        let frame = self.windows[to]
+            .frame(message)
+            .expect("a message fits a frame");
+        self.bytes[to] += frame.len() as u64;
+        self.messages[to] += 1;
+    }
 }
 
 /// One end of a call: its session, and the messages on their way to it.
@@ -52,6 +73,7 @@ impl Line {
             caller,
             callee,
             plugged: false,
+            meter: None,
             call: None,
         }
     }
@@ -208,7 +230,11 @@ impl World {
             match call[end].session.poll() {
                 None => return news,
                 Some(Effect::Send(message)) => {
-                    call[1 - end].coming.push_back(codec::encode(&message));
+                    let bytes = codec::encode(&message);
+                    call[1 - end].coming.push_back(bytes.clone());
+                    if let Some(meter) = &mut self.lines[line].meter {
+                        meter.count(1 - end, &bytes);
+                    }
                 }
                 Some(Effect::Close(why)) => {
                     call[end].closed = true;
