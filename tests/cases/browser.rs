@@ -126,7 +126,7 @@ async fn everything_works_with_scripts_off() {
     let browser = Browser::start(false).await;
     browser.sign_in(&village).await;
     let page = log(&browser, &village, "欧阳远山", "34990119500101002X").await;
-    browser.open(&village, "/queue?q=oyys").await;
+    browser.open(&village, "/search?q=oyys").await;
     assert!(
         browser.text().await.contains("欧阳远山"),
         "found by pinyin initials"

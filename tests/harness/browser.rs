@@ -33,6 +33,18 @@ const SWITCHES: [&str; 10] = [
     "--window-size=1366,900",
 ];
 
+/// How often a part of a page may be replaced while somebody reaches for it.
+const TRIES_MAX: usize = 20;
+
+/// Whether it was done; false when the page replaced the part just then.
+fn settled(done: Result<(), fantoccini::error::CmdError>) -> bool {
+    match done {
+        Ok(()) => true,
+        Err(why) if format!("{why:?}").contains("StaleElementReference") => false,
+        Err(why) => panic!("the page does not take it: {why}"),
+    }
+}
+
 impl Browser {
     /// Starts Chromium's driver and a browser with a new profile. Without `scripts`, pages run
     /// none.
@@ -95,21 +107,27 @@ impl Browser {
 
     /// Types into the field a selector names, replacing what is there.
     pub async fn fill(&self, selector: &str, text: &str) {
-        let field = self.find(selector).await;
-        field.clear().await.expect("a field that can be cleared");
-        field
-            .send_keys(text)
-            .await
-            .expect("a field that takes keys");
+        for _again in 0..TRIES_MAX {
+            let field = self.find(selector).await;
+            let typed = match field.clear().await {
+                Ok(()) => field.send_keys(text).await,
+                Err(why) => Err(why),
+            };
+            if settled(typed) {
+                return;
+            }
+        }
+        panic!("{selector} does not hold still");
     }
 
     /// Presses what a selector names.
     pub async fn click(&self, selector: &str) {
-        self.find(selector)
-            .await
-            .click()
-            .await
-            .expect("something to press");
+        for _again in 0..TRIES_MAX {
+            if settled(self.find(selector).await.click().await) {
+                return;
+            }
+        }
+        panic!("{selector} does not hold still");
     }
 
     /// The text of the page a person sees.
