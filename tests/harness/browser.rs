@@ -36,11 +36,20 @@ const SWITCHES: [&str; 10] = [
 /// How often a part of a page may be replaced while somebody reaches for it.
 const TRIES_MAX: usize = 20;
 
+/// Between two tries: the browser needs the time.
+const A_MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Whether it was done; false when the page replaced the part just then.
 fn settled(done: Result<(), fantoccini::error::CmdError>) -> bool {
     match done {
         Ok(()) => true,
-        Err(why) if format!("{why:?}").contains("StaleElementReference") => false,
+        Err(why)
+            if ["StaleElementReference", "ElementNotInteractable"]
+                .iter()
+                .any(|kind| format!("{why:?}").contains(kind)) =>
+        {
+            false
+        }
         Err(why) => panic!("the page does not take it: {why}"),
     }
 }
@@ -116,6 +125,7 @@ impl Browser {
             if settled(typed) {
                 return;
             }
+            tokio::time::sleep(A_MOMENT).await;
         }
         panic!("{selector} does not hold still");
     }
@@ -126,8 +136,28 @@ impl Browser {
             if settled(self.find(selector).await.click().await) {
                 return;
             }
+            tokio::time::sleep(A_MOMENT).await;
         }
         panic!("{selector} does not hold still");
+    }
+
+    /// Waits until the page has what a selector names.
+    pub async fn wait(&self, selector: &str) {
+        let _there = self.find(selector).await;
+    }
+
+    /// Waits until the page says this.
+    ///
+    /// # Panics
+    /// With what it says instead.
+    pub async fn shows(&self, words: &str) {
+        for _again in 0..10 * TRIES_MAX {
+            if self.page.source().await.is_ok_and(|s| s.contains(words)) {
+                return;
+            }
+            tokio::time::sleep(A_MOMENT).await;
+        }
+        panic!("no {words} in:\n{}", self.text().await);
     }
 
     /// The text of the page a person sees.
