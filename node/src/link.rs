@@ -194,6 +194,7 @@ impl Links {
         )));
         if shared.parts.config.listen.is_some() {
             drop(tokio::spawn(listen::run(shared.clone())));
+            drop(tokio::spawn(live::call_the_roll(shared.clone())));
         }
         if !shared.parts.config.upstream.is_empty() {
             drop(tokio::spawn(dial::run(shared.clone(), taken)));

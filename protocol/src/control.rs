@@ -123,8 +123,11 @@ pub struct NodeEntry {
 }
 
 /// Whether a node may take part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode, serde::Serialize,
+)]
 #[cbor(index_only)]
+#[serde(rename_all = "lowercase")]
 pub enum NodeStatus {
     #[n(0)]
     Active,

@@ -24,7 +24,7 @@ use crate::{
     log::{Batch, LogHead, LogId, Receipt, Rejection, Seal},
     role::Level,
     time::Millis,
-    wire::{Fork, Message, ScopeProof, Version},
+    wire::{Fork, Message, ScopeProof, Sighting, Version},
 };
 
 mod custody;
@@ -75,6 +75,8 @@ pub struct Met {
     /// Entries without a receipt of the county, and the age of the oldest in seconds; only a
     /// caller says.
     pub waiting: Option<(u64, u64)>,
+    /// Entries in its own logs, by its vector.
+    pub written: u64,
 }
 
 /// What a session needs to begin.
@@ -94,6 +96,8 @@ pub struct Opening {
     pub receipts: Vec<Receipt>,
     /// For a downstream peer: refusals of entries in its scopes, in case it has not heard.
     pub rejections: Vec<Rejection>,
+    /// For an upstream peer: what was heard of the nodes below this one.
+    pub sightings: Vec<Sighting>,
 }
 
 /// What [`Effect::Read`] found.
@@ -151,6 +155,8 @@ pub enum Input {
     Receipts(Vec<Receipt>),
     /// News: an upstream refused entries.
     Rejections(Vec<Rejection>),
+    /// News: nodes below were heard of.
+    Seen(Vec<Sighting>),
     /// News: a control document was replaced by a newer one.
     ControlsChanged,
     /// News: places or roster changed what the two nodes may read. What is no longer allowed
@@ -186,6 +192,8 @@ pub enum Effect {
     },
     /// Verify and keep receipts.
     Keep(Vec<Receipt>),
+    /// Note what a peer below heard of others.
+    Seen(Vec<Sighting>),
     /// The peer refused entries, or tells who did.
     Reject(Vec<Rejection>),
     Digest(Vec<Scope>),

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Protocol version spoken here. A peer with another major version is answered `Upgrade`.
-pub const VERSION: Version = Version { major: 1, minor: 0 };
+pub const VERSION: Version = Version { major: 1, minor: 1 };
 
 /// Protocol version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -61,6 +61,9 @@ pub enum Message {
     /// One signed control document.
     #[n(12)]
     Ctrl(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
+    /// What a node heard of the nodes below it; goes up. Since 1.1.
+    #[n(13)]
+    Seen(#[n(0)] Vec<Sighting>),
 }
 
 /// First message of the node that calls.
@@ -115,6 +118,30 @@ pub struct Welcome {
     pub receipts: Vec<Receipt>,
     #[n(7)]
     pub product: String,
+}
+
+/// What a node said of itself when it was connected last, by the clock of who heard it. Passed on
+/// upwards unsigned: it is shown to people and decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Sighting {
+    #[n(0)]
+    pub node: NodeId,
+    #[n(1)]
+    pub at: Millis,
+    /// Its clock minus the clock of who heard it.
+    #[n(2)]
+    pub clock_offset_ms: i64,
+    /// Product version.
+    #[n(3)]
+    pub product: String,
+    #[n(4)]
+    pub epoch: u32,
+    /// Entries in the logs it writes. What the county holds of them is not behind.
+    #[n(5)]
+    pub written: u64,
+    /// Since when its oldest entry waits for a receipt of the county.
+    #[n(6)]
+    pub waiting_since: Option<Millis>,
 }
 
 /// Digest of one scope: Σ H8(doc, heads) mod 2⁶⁴ over its documents.

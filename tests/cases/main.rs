@@ -7,4 +7,5 @@ mod histories;
 mod hostile;
 mod privacy;
 mod tidy;
+mod whereabouts;
 mod whole_way;

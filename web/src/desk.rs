@@ -5,7 +5,7 @@ use std::future::Future;
 use cuntong_protocol::{
     case::{Case, Due, Light},
     command::{Actor, Command},
-    control::Item,
+    control::{Item, NodeStatus},
     id::{ActId, CaseId, ChangeHash, DocId, NodeId, PersonId, SiteId},
     refusal::Refusal,
     role::Level,
@@ -434,14 +434,19 @@ pub struct NodeRow {
     pub site: SiteId,
     pub site_name: String,
     pub level: Level,
-    pub status: String,
+    pub status: NodeStatus,
     pub connected: bool,
     pub last_seen: Option<Millis>,
+    /// The node between that saw it and said so.
+    pub via: Option<String>,
+    /// When its newest entry held here came.
     pub custody_at: Option<Millis>,
+    /// Entries it said it had written and that are not here.
     pub backlog: u64,
     pub backlog_oldest_s: u64,
-    /// Its clock minus ours at the last session, seconds.
+    /// Its clock minus that of who saw it, seconds.
     pub clock_offset_s: Option<i64>,
-    pub version: String,
+    /// Of the program it runs; `None` until it was seen.
+    pub version: Option<String>,
     pub epoch: Option<u32>,
 }

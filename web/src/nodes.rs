@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use cuntong_protocol::time::Millis;
+use cuntong_protocol::{control::NodeStatus, time::Millis};
 
 use crate::{
     App,
@@ -26,11 +26,12 @@ struct NodeView {
     state: Chip,
     why: String,
     seen: String,
+    via: Option<String>,
     custody: String,
     backlog: String,
     clock: Option<Chip>,
     version: String,
-    epoch: String,
+    epoch: Option<String>,
 }
 
 #[derive(Template)]
@@ -88,6 +89,7 @@ fn view(row: &NodeRow, now: Millis) -> NodeView {
             row.last_seen
                 .map_or_else(|| "—".to_owned(), |at| words::moment(at, now))
         },
+        via: row.via.clone().filter(|_| !row.connected),
         custody: row
             .custody_at
             .map_or_else(|| "—".to_owned(), |at| words::moment(at, now)),
@@ -101,20 +103,20 @@ fn view(row: &NodeRow, now: Millis) -> NodeView {
             )
         },
         clock: row.clock_offset_s.map(clock),
-        version: row.version.clone(),
-        epoch: row.epoch.map_or_else(|| "—".to_owned(), |n| n.to_string()),
+        version: row.version.clone().unwrap_or_else(|| "—".to_owned()),
+        epoch: row.epoch.map(|n| n.to_string()),
     }
 }
 
 /// One word for a node, and why.
 fn judge(row: &NodeRow, now: Millis) -> (Chip, String) {
-    if row.status != "active" {
-        let why = match row.status.as_str() {
-            "revoked" => "已吊销",
-            "replaced" => "已由另一台机器接替",
-            "suspended" => "暂停使用",
-            other => other,
-        };
+    let out_of_use = match row.status {
+        NodeStatus::Active => None,
+        NodeStatus::Suspended => Some("暂停使用"),
+        NodeStatus::Revoked => Some("已吊销"),
+        NodeStatus::Replaced => Some("已由另一台机器接替"),
+    };
+    if let Some(why) = out_of_use {
         return (Chip::new("neutral", "停用"), why.to_owned());
     }
     match row.last_seen {

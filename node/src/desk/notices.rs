@@ -73,8 +73,8 @@ fn heard_from_above(g: &Ground<'_>) -> Result<Option<Millis>> {
     let notes = g.db.peers()?;
     let seen = notes
         .into_iter()
-        .filter(|(node, _)| above(*node))
-        .map(|(_, note)| note.last_seen);
+        .filter(|note| note.via.is_none() && above(note.sighting.node))
+        .map(|note| note.sighting.at);
     Ok(seen.max())
 }
 

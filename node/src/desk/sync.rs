@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use cuntong_protocol::{
-    control::NodeStatus,
     id::{NodeId, Scope},
     role::Level,
     time::{ClockState, Millis},
@@ -16,7 +15,7 @@ use super::{
     links::{CONNECTED, Peer},
     list,
 };
-use crate::store::Result;
+use crate::store::{Result, peers::PeerNote};
 
 /// Waiting cases, refusals and sessions shown.
 const SHOWN_MAX: u64 = 100;
@@ -144,62 +143,51 @@ fn history(g: &Ground<'_>) -> Result<Vec<SessionRow>> {
 /// # Errors
 /// Those of the database.
 pub(crate) fn nodes(g: &Ground<'_>, peers: &[Peer]) -> Result<Vec<NodeRow>> {
-    let notes: BTreeMap<NodeId, _> = g.db.peers()?.into_iter().collect();
-    let custody: BTreeMap<NodeId, Millis> = rows(
-        g.conn(),
-        query!("node_custody"),
-        &[(":county", &custody::hex_list(&g.county_nodes()))],
-        |row| Ok((NodeId(row.get(0)?), Millis(row.get(1)?))),
-    )?
-    .into_iter()
-    .collect();
+    let notes = g.db.peers()?;
+    let notes: BTreeMap<NodeId, PeerNote> =
+        notes.into_iter().map(|n| (n.sighting.node, n)).collect();
+    let held: BTreeMap<NodeId, (u64, Millis)> =
+        rows(g.conn(), query!("node_custody"), &[], |row| {
+            let count = row.get::<_, i64>("held")?.cast_unsigned();
+            Ok((NodeId(row.get(0)?), (count, Millis(row.get("at")?))))
+        })?
+        .into_iter()
+        .collect();
     let mut out: Vec<NodeRow> = Vec::new();
     for entry in &g.trust.roster().nodes {
-        let site = g.site_of(entry.site);
-        let note = notes.get(&entry.node);
-        let here = entry.node == g.node;
+        let own = (entry.node == g.node).then(|| g.db.identity());
+        let own = own.transpose()?;
+        let note = notes.get(&entry.node).filter(|_| own.is_none());
+        let seen = note.map(|n| &n.sighting);
+        let held = held.get(&entry.node);
+        let backlog = seen.map_or(0, |s| {
+            s.written
+                .saturating_sub(held.map_or(0, |(count, _)| *count))
+        });
+        let waits = seen.and_then(|s| s.waiting_since).filter(|_| backlog > 0);
+        let version = || env!("CARGO_PKG_VERSION").to_owned();
         out.push(NodeRow {
             node: entry.node,
             site: entry.site,
             site_name: g.node_name(entry.node),
-            level: site.level,
-            status: status_zh(entry.status).to_owned(),
-            connected: here
+            level: g.site_of(entry.site).level,
+            status: entry.status,
+            connected: own.is_some()
                 || peers
                     .iter()
                     .any(|p| p.node == entry.node && p.state == CONNECTED),
-            last_seen: if here {
-                Some(g.now)
-            } else {
-                note.map(|n| n.last_seen)
-            },
-            custody_at: custody.get(&entry.node).copied(),
-            backlog: note.map_or(0, |n| n.waiting),
-            backlog_oldest_s: note
-                .and_then(|n| n.waiting_since)
-                .map_or(0, |at| (g.now.since(at).max(0) / 1000).unsigned_abs()),
-            clock_offset_s: note.and_then(|n| n.clock_offset_ms).map(|ms| ms / 1000),
-            version: if here {
-                env!("CARGO_PKG_VERSION").to_owned()
-            } else {
-                note.map_or_else(String::new, |n| n.product.clone())
-            },
-            epoch: if here {
-                Some(g.db.identity()?.writer.epoch)
-            } else {
-                note.and_then(|n| n.epoch)
-            },
+            last_seen: seen.map(|s| s.at).or(own.as_ref().map(|_| g.now)),
+            via: note.and_then(|n| n.via).map(|node| g.node_name(node)),
+            custody_at: held.map(|(_, at)| *at),
+            backlog,
+            backlog_oldest_s: waits.map_or(0, |at| (g.now.since(at).max(0) / 1000).unsigned_abs()),
+            clock_offset_s: seen.map(|s| s.clock_offset_ms / 1000),
+            version: seen
+                .map(|s| s.product.clone())
+                .or(own.as_ref().map(|_| version())),
+            epoch: seen.map(|s| s.epoch).or(own.map(|own| own.writer.epoch)),
         });
     }
     out.sort_by_key(|n| (std::cmp::Reverse(n.level), n.site, n.node));
     Ok(out)
-}
-
-const fn status_zh(status: NodeStatus) -> &'static str {
-    match status {
-        NodeStatus::Active => "在用",
-        NodeStatus::Suspended => "暂停",
-        NodeStatus::Revoked => "已吊销",
-        NodeStatus::Replaced => "已更换",
-    }
 }

@@ -2,6 +2,7 @@
 
 mod cases;
 mod fixture;
+mod nodes;
 mod notices;
 mod people;
 mod search;

@@ -1,16 +1,19 @@
 //! Connections from below: one per node. The newest wins, unless the older machine lives: then
 //! there are two machines with one key, and the second is turned away.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use cuntong_protocol::{id::NodeId, time::Millis};
+use cuntong_protocol::{id::NodeId, sync::Input, time::Millis};
 use quinn::{Connection, VarInt};
 
 use super::{Downstream, Shared, lock, reason::Close};
+use crate::news::Teller;
 
 /// A machine that is there answers a probe within this, on any line we serve.
 const ALIVE_WITHIN: Duration = Duration::from_millis(2_500);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often those above hear who is connected still.
+const ROLL_CALL_EVERY: Duration = Duration::from_secs(600);
 
 /// Who is connected.
 #[derive(Debug, Default)]
@@ -56,6 +59,32 @@ impl Live {
         self.0
             .get(&node)
             .is_some_and(|entry| entry.connection.stable_id() == connection.stable_id())
+    }
+}
+
+/// Notes from time to time who is connected still, and has it told upwards: a quiet village is not
+/// a lost one.
+pub(super) async fn call_the_roll(shared: Arc<Shared>) {
+    loop {
+        tokio::select! {
+            () = shared.parts.stop.stopped() => return,
+            () = tokio::time::sleep(ROLL_CALL_EVERY) => {}
+        }
+        let here: Vec<NodeId> = lock(&shared.live).0.keys().copied().collect();
+        if here.is_empty() {
+            continue;
+        }
+        let (store, now) = (shared.parts.store.clone(), shared.parts.clock.now());
+        let noted =
+            tokio::task::spawn_blocking(move || store.write(move |db| db.see_again(&here, now)));
+        match noted.await {
+            Ok(Ok(seen)) => shared
+                .parts
+                .news
+                .tell(Teller::DESK, vec![Input::Seen(seen)]),
+            Ok(Err(error)) => tracing::warn!(%error, "who is connected was not noted"),
+            Err(_stopping) => return,
+        }
     }
 }
 

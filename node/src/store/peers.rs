@@ -1,22 +1,15 @@
 //! What is known of other nodes, and what the last exchanges with them did.
 
-use cuntong_protocol::{id::NodeId, time::Millis};
+use cuntong_protocol::{id::NodeId, time::Millis, wire::Sighting};
 
 use super::{db::Db, error::Result};
 
-/// A node as it introduced itself last.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What is known of another node.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerNote {
-    pub last_seen: Millis,
-    /// Its clock minus ours.
-    pub clock_offset_ms: Option<i64>,
-    pub product: String,
-    pub epoch: Option<u32>,
-    /// Its entries no receipt of the county covers, and since when by our clock.
-    pub waiting: u64,
-    pub waiting_since: Option<Millis>,
-    /// Nonce of its start.
-    pub boot: Option<[u8; 8]>,
+    pub sighting: Sighting,
+    /// Who passed it on; `None` when it was connected to this node itself.
+    pub via: Option<NodeId>,
 }
 
 /// One exchange with another node.
@@ -37,48 +30,66 @@ pub struct Exchange {
 const EXCHANGES_MAX: i64 = 500;
 
 impl Db {
-    /// Keeps what a node said of itself.
+    /// Keeps what a node said of itself, if that is newer than what is known; whether it was.
     ///
     /// # Errors
     /// A failing or full disk.
-    pub fn note_peer(&mut self, node: NodeId, note: &PeerNote) -> Result<()> {
-        self.exec(
-            "INSERT INTO peer (node, last_seen, clock_offset_ms, product, epoch, waiting,
-               waiting_since, boot) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    pub fn note_sighting(&mut self, seen: &Sighting, via: Option<NodeId>) -> Result<bool> {
+        let changed = self.exec(
+            "INSERT INTO peer (node, last_seen, clock_offset_ms, product, epoch, written,
+               waiting_since, via) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (node) DO UPDATE SET last_seen = excluded.last_seen,
                clock_offset_ms = excluded.clock_offset_ms, product = excluded.product,
-               epoch = excluded.epoch, waiting = excluded.waiting,
-               waiting_since = excluded.waiting_since, boot = excluded.boot",
+               epoch = excluded.epoch, written = excluded.written,
+               waiting_since = excluded.waiting_since, via = excluded.via
+             WHERE excluded.last_seen > last_seen",
             (
-                &node.0[..],
-                note.last_seen.0,
-                note.clock_offset_ms,
-                &note.product,
-                note.epoch,
-                note.waiting.cast_signed(),
-                note.waiting_since.map(|m| m.0),
-                note.boot.map(|b| b.to_vec()),
+                &seen.node.0[..],
+                seen.at.0,
+                seen.clock_offset_ms,
+                &seen.product,
+                seen.epoch,
+                seen.written.cast_signed(),
+                seen.waiting_since.map(|m| m.0),
+                via.map(|node| node.0.to_vec()),
             ),
         )?;
-        Ok(())
+        Ok(changed > 0)
     }
 
-    /// Every node that was ever heard of in an exchange.
+    /// Notes that these nodes are connected still, and returns what is known of them.
+    ///
+    /// # Errors
+    /// A failing or full disk.
+    pub fn see_again(&mut self, nodes: &[NodeId], now: Millis) -> Result<Vec<Sighting>> {
+        let mut seen = Vec::new();
+        for mut note in self.peers()? {
+            if nodes.contains(&note.sighting.node) {
+                note.sighting.at = note.sighting.at.max(now);
+                let _newer = self.note_sighting(&note.sighting, None)?;
+                seen.push(note.sighting);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Every node that was ever heard of, in the order of names.
     ///
     /// # Errors
     /// A failing disk.
-    pub fn peers(&self) -> Result<Vec<(NodeId, PeerNote)>> {
+    pub fn peers(&self) -> Result<Vec<PeerNote>> {
         self.all("SELECT * FROM peer ORDER BY node", [], |r| {
-            let note = PeerNote {
-                last_seen: Millis(r.get("last_seen")?),
+            let sighting = Sighting {
+                node: NodeId(r.get("node")?),
+                at: Millis(r.get("last_seen")?),
                 clock_offset_ms: r.get("clock_offset_ms")?,
                 product: r.get("product")?,
                 epoch: r.get("epoch")?,
-                waiting: r.get::<_, i64>("waiting")?.cast_unsigned(),
+                written: r.get::<_, i64>("written")?.cast_unsigned(),
                 waiting_since: r.get::<_, Option<i64>>("waiting_since")?.map(Millis),
-                boot: r.get("boot")?,
             };
-            Ok((NodeId(r.get("node")?), note))
+            let via = r.get::<_, Option<[u8; 8]>>("via")?.map(NodeId);
+            Ok(PeerNote { sighting, via })
         })
     }
 

@@ -11,13 +11,13 @@ use cuntong_protocol::{
         host::{Rejected, Replica},
     },
     time::Millis,
-    wire::{Fork, ScopeProof},
+    wire::{Fork, ScopeProof, Sighting},
 };
 
 use super::{
     db::Db,
     error::{Result, StoreError},
-    peers::{Exchange, PeerNote},
+    peers::Exchange,
 };
 
 /// Refusals told to a peer again when a session opens.
@@ -55,6 +55,7 @@ impl Replica for Linked<'_> {
         };
         if peer.upstream {
             opening.lacking = self.db.lacking_receipts(peer.node)?;
+            opening.sightings = self.sightings_below()?;
         } else {
             opening.receipts = self.receipts_for(lacking)?;
             opening.rejections = self.rejections_for(peer)?;
@@ -62,19 +63,43 @@ impl Replica for Linked<'_> {
         Ok(opening)
     }
 
-    fn met(&mut self, peer: &Peer, met: &Met) -> Result<()> {
+    fn met(&mut self, peer: &Peer, met: &Met) -> Result<Vec<Sighting>> {
         let (waiting, age) = met.waiting.unwrap_or_default();
         let age_ms = age.saturating_mul(1000).min(i64::MAX as u64).cast_signed();
-        let note = PeerNote {
-            last_seen: self.now,
-            clock_offset_ms: Some(met.time.since(self.now)),
+        let sighting = Sighting {
+            node: peer.node,
+            at: self.now,
+            clock_offset_ms: met.time.since(self.now),
             product: met.product.clone(),
-            epoch: Some(met.writer.epoch),
-            waiting,
+            epoch: met.writer.epoch,
+            written: met.written,
             waiting_since: (waiting > 0).then(|| self.now.after(-age_ms)),
-            boot: Some(met.boot),
         };
-        self.db.note_peer(peer.node, &note)
+        let _newer = self.db.note_sighting(&sighting, None)?;
+        Ok(if peer.upstream {
+            Vec::new()
+        } else {
+            vec![sighting]
+        })
+    }
+
+    fn seen(&mut self, peer: &Peer, sightings: Vec<Sighting>) -> Result<Vec<Sighting>> {
+        let trust = self.db.shared_trust()?;
+        let mut news = Vec::new();
+        for mut sighting in sightings {
+            let site = trust.roster().node(sighting.node).map(|n| n.site);
+            if sighting.node == peer.node
+                || !site.is_some_and(|site| trust.places().covers(peer.site, site))
+            {
+                continue;
+            }
+            // Nobody is seen in the future: that is the teller's clock.
+            sighting.at = sighting.at.min(self.now);
+            if self.db.note_sighting(&sighting, Some(peer.node))? {
+                news.push(sighting);
+            }
+        }
+        Ok(news)
     }
 
     fn read(&mut self, log: LogId, after: LogHead) -> Result<Found> {
@@ -194,6 +219,23 @@ impl Linked<'_> {
         }
         receipts.extend(self.db.receipts_about(logs, None)?);
         Ok(receipts)
+    }
+
+    /// What was heard of nodes below this one, for the one above.
+    fn sightings_below(&self) -> Result<Vec<Sighting>> {
+        let trust = self.db.trust()?;
+        let own = self.db.identity()?.node;
+        let own_site = trust.roster().node(own).map(|n| n.site);
+        let below = |node| {
+            let site = trust.roster().node(node).map(|n| n.site);
+            node != own
+                && own_site
+                    .zip(site)
+                    .is_some_and(|(a, b)| trust.places().covers(a, b))
+        };
+        let mut notes = self.db.peers()?;
+        notes.retain(|note| below(note.sighting.node));
+        Ok(notes.into_iter().map(|note| note.sighting).collect())
     }
 
     /// Refusals of entries written at the peer's site or below it.

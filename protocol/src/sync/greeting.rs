@@ -2,13 +2,14 @@
 
 use crate::{
     control::ControlKey,
+    id::Writer,
     limits,
     log::{LogHead, LogId},
     sync::{
         Closing, Effect, Met, Opening, Role, Session, Violation,
         session::{Class, Phase},
     },
-    wire::{Hello, Message, VERSION, Welcome},
+    wire::{Hello, Message, Sighting, VERSION, Welcome},
 };
 
 impl Session {
@@ -72,6 +73,7 @@ impl Session {
                 self.phase = Phase::Greeting;
                 self.refusals(opening.rejections);
                 self.carry_receipts(opening.receipts);
+                self.pass_on(opening.sightings);
             }
         }
         Ok(())
@@ -90,6 +92,7 @@ impl Session {
             time: hello.time,
             product: hello.product.clone(),
             waiting: Some(hello.waiting),
+            written: written(&hello.vector, hello.writer),
         })?;
         let mut lacking = hello.lacking.clone();
         lacking.retain(|log| self.shared.contains(&log.scope));
@@ -111,11 +114,25 @@ impl Session {
             time: welcome.time,
             product: welcome.product,
             waiting: None,
+            written: written(&welcome.vector, welcome.writer),
         })?;
         if !welcome.receipts.is_empty() {
             self.acknowledged(welcome.receipts);
         }
         self.open(&welcome.vector, welcome.controls)
+    }
+
+    /// What was heard of nodes below goes up.
+    pub(super) fn pass_on(&mut self, mut sightings: Vec<Sighting>) {
+        if !self.peer.upstream || !self.has_greeted() {
+            return;
+        }
+        sightings.retain(|s| s.node != self.peer.node && s.node != self.me.writer.node);
+        while !sightings.is_empty() {
+            let rest = sightings.split_off(sightings.len().min(limits::LIST_MAX));
+            self.send(Class::Last, Message::Seen(sightings));
+            sightings = rest;
+        }
     }
 
     fn met(&mut self, met: Met) -> Result<(), Violation> {
@@ -142,4 +159,10 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Entries in the logs of a node, whatever its epoch, by a vector.
+fn written(vector: &[(LogId, LogHead)], writer: Writer) -> u64 {
+    let own = vector.iter().filter(|(l, _)| l.writer.node == writer.node);
+    own.fold(0, |sum, (_, head)| sum.saturating_add(head.seq))
 }

@@ -5,7 +5,7 @@ use crate::{
     id::{ChangeHash, DocId, Scope},
     log::{Batch, LogHead, LogId, Receipt, Rejection},
     sync::{Admission, Effect, Found, Input, Met, Opening, Peer, Settled},
-    wire::{Fork, ScopeProof},
+    wire::{Fork, ScopeProof, Sighting},
 };
 
 /// What a session asks of a node's store. Every method that writes returns after the write is
@@ -15,8 +15,11 @@ pub trait Replica {
 
     /// What [`Opening`] describes, for this peer; `lacking` is what the peer wants receipts for.
     fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening, Self::Error>;
-    /// Notes what the peer said of itself.
-    fn met(&mut self, peer: &Peer, met: &Met) -> Result<(), Self::Error>;
+    /// Notes what the peer said of itself; for those above, when it stands below.
+    fn met(&mut self, peer: &Peer, met: &Met) -> Result<Vec<Sighting>, Self::Error>;
+    /// Notes what a peer heard of nodes in its area; returns what was news.
+    fn seen(&mut self, peer: &Peer, sightings: Vec<Sighting>)
+    -> Result<Vec<Sighting>, Self::Error>;
     /// The entries past `after` up to a seal, at most [`crate::limits::BATCH_BYTES_MAX`] bytes.
     /// `Forked` when the log's chain at `after.seq` is not `after.chain`.
     fn read(&mut self, log: LogId, after: LogHead) -> Result<Found, Self::Error>;
@@ -79,6 +82,13 @@ impl Performed {
             news: Vec::new(),
         }
     }
+
+    fn news<T>(list: Vec<T>, input: impl Fn(Vec<T>) -> Input) -> Self {
+        Self {
+            answers: Vec::new(),
+            news: unless_empty(list, input),
+        }
+    }
 }
 
 /// Does one effect. [`Effect::Send`] and [`Effect::Close`] are the link's own and do nothing here.
@@ -92,10 +102,8 @@ pub fn perform<R: Replica>(
 ) -> Result<Performed, R::Error> {
     Ok(match effect {
         Effect::Send(_) | Effect::Close(_) => Performed::default(),
-        Effect::Met(met) => {
-            replica.met(peer, &met)?;
-            Performed::default()
-        }
+        Effect::Met(met) => Performed::news(replica.met(peer, &met)?, Input::Seen),
+        Effect::Seen(sightings) => Performed::news(replica.seen(peer, sightings)?, Input::Seen),
         Effect::Open { lacking } => Performed::answer(Input::Start(replica.open(peer, &lacking)?)),
         Effect::Read(log, after) => Performed::answer(Input::Batch(log, replica.read(log, after)?)),
         Effect::Admit(batch) => admitted(replica.admit(peer, batch)?),
@@ -112,13 +120,7 @@ pub fn perform<R: Replica>(
         Effect::GiveControls { have } => {
             Performed::answer(Input::Controls(replica.give_controls(peer, &have)?))
         }
-        Effect::Keep(receipts) => {
-            let new = replica.keep(peer, receipts)?;
-            Performed {
-                answers: Vec::new(),
-                news: unless_empty(new, Input::Receipts),
-            }
-        }
+        Effect::Keep(receipts) => Performed::news(replica.keep(peer, receipts)?, Input::Receipts),
         Effect::Reject(rejections) => {
             let Rejected { new, committed } = replica.reject(peer, rejections)?;
             let mut news = unless_empty(new, Input::Rejections);

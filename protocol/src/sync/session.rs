@@ -210,6 +210,7 @@ impl Session {
             Input::Committed(heads) => self.committed(&heads),
             Input::Receipts(receipts) => self.carry_receipts(receipts),
             Input::Rejections(rejections) => self.carry_rejections(rejections),
+            Input::Seen(sightings) => self.pass_on(sightings),
             Input::ControlsChanged => self.controls_changed(),
             Input::Scopes { mine, peer } => self.scopes(mine, &peer),
             Input::Tick => self.tick(),
@@ -312,6 +313,13 @@ impl Session {
             }
             Message::Ctrl(bytes) => {
                 self.take_control(bytes);
+                Ok(())
+            }
+            Message::Seen(sightings) => {
+                // What an upstream says of others is not asked for.
+                if !self.peer.upstream && !sightings.is_empty() {
+                    self.effect(Effect::Seen(sightings));
+                }
                 Ok(())
             }
             Message::Busy(_) | Message::Upgrade(_) => Err(Violation::Unexpected("BUSY")),

@@ -51,7 +51,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
     scan(bytes, limits::CBOR_DEPTH_MAX, limits::MESSAGE_ITEMS_MAX)
         .map_err(DecodeError::Structure)?;
     let number = number(bytes)?;
-    if !(1..=12).contains(&number) {
+    if !(1..=13).contains(&number) {
         return Err(DecodeError::Unknown(number));
     }
     let message: Message =
@@ -181,6 +181,15 @@ pub fn bounds(message: &Message) -> Result<(), DecodeError> {
         Message::Want(want) => at_most(want.docs.len(), limits::WANT_DOCS_MAX, "documents wanted"),
         Message::Busy(_) | Message::Fork(_) | Message::Upgrade(_) => Ok(()),
         Message::Ctrl(bytes) => at_most(bytes.len(), limits::CONTROL_BYTES_MAX, "control bytes"),
+        Message::Seen(sightings) => {
+            at_most(sightings.len(), limits::LIST_MAX, "sightings")?;
+            let longest = sightings.iter().map(|s| s.product.len()).max();
+            at_most(
+                longest.unwrap_or(0),
+                limits::PRODUCT_BYTES_MAX,
+                "product bytes",
+            )
+        }
     }
 }
 

@@ -109,7 +109,10 @@ impl World {
     }
 
     /// Delivers everything on every line.
-    fn run_dry(&mut self) {
+    ///
+    /// # Panics
+    /// When two nodes never stop.
+    pub fn run_dry(&mut self) {
         for _turn in 0..100_000 {
             let mut moved = false;
             for line in 0..self.lines.len() {

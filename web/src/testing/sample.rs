@@ -1,7 +1,7 @@
 //! A sample county: places, items, people, links. Names are made up.
 
 use cuntong_protocol::{
-    control::{Item, Material, catalogue::NoticeStage},
+    control::{Item, Material, NodeStatus, catalogue::NoticeStage},
     id::{NodeId, SiteId},
     role::Level,
     text::Private,
@@ -241,14 +241,15 @@ pub(crate) fn nodes() -> Vec<NodeRow> {
         site: site.id,
         site_name: site.name,
         level: site.level,
-        status: "active".to_owned(),
+        status: NodeStatus::Active,
         connected: seen_hours == Some(0),
         last_seen: seen_hours.map(|hours| NOW.after(-hours * 3_600_000)),
+        via: None,
         custody_at: seen_hours.map(|hours| NOW.after(-hours * 3_600_000)),
         backlog: 0,
         backlog_oldest_s: 0,
         clock_offset_s: seen_hours.map(|_| 1),
-        version: "0.1.0".to_owned(),
+        version: seen_hours.map(|_| "0.1.0".to_owned()),
         epoch: seen_hours.map(|_| 2),
     };
     vec![
@@ -265,7 +266,7 @@ pub(crate) fn nodes() -> Vec<NodeRow> {
         },
         node(village(5, "上岭村"), 0, None),
         NodeRow {
-            status: "revoked".to_owned(),
+            status: NodeStatus::Revoked,
             ..node(village(6, "下岭村"), 0, Some(900))
         },
     ]

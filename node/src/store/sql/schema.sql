@@ -95,12 +95,12 @@ CREATE TABLE orphan (
 CREATE TABLE peer (
   node            BLOB    NOT NULL PRIMARY KEY CHECK (length(node) = 8),
   last_seen       INTEGER NOT NULL,
-  clock_offset_ms INTEGER,
+  clock_offset_ms INTEGER NOT NULL,
   product         TEXT    NOT NULL,
-  epoch           INTEGER,
-  waiting         INTEGER NOT NULL,
+  epoch           INTEGER NOT NULL,
+  written         INTEGER NOT NULL,
   waiting_since   INTEGER,
-  boot            BLOB
+  via             BLOB
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE quarantine (
   id     INTEGER PRIMARY KEY,

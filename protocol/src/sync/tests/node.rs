@@ -15,7 +15,7 @@ use crate::{
         host::{Rejected, Replica},
     },
     time::Millis,
-    wire::{self, Fork, ScopeProof, vector_hash},
+    wire::{self, Fork, ScopeProof, Sighting, vector_hash},
 };
 
 /// A log as a node stores it.
@@ -66,6 +66,7 @@ pub(super) struct Node {
     pub(super) rejections: Vec<Rejection>,
     pub(super) settled: Vec<Settled>,
     pub(super) met: Vec<Met>,
+    pub(super) sightings: Vec<Sighting>,
     /// Changes this node's gate refuses.
     pub(super) poison: BTreeSet<ChangeHash>,
     pub(super) controls: BTreeMap<u64, Vec<u8>>,
@@ -90,6 +91,7 @@ impl Node {
             rejections: Vec::new(),
             settled: Vec::new(),
             met: Vec::new(),
+            sightings: Vec::new(),
             poison: BTreeSet::new(),
             controls: BTreeMap::new(),
             forks: 0,
@@ -292,12 +294,31 @@ impl Replica for Node {
             waiting: (mine.len() as u64, 0),
             vector: mine,
             receipts,
+            sightings: self.sightings.clone(),
         })
     }
 
-    fn met(&mut self, _: &Peer, met: &Met) -> Result<(), String> {
+    fn seen(&mut self, _: &Peer, sightings: Vec<Sighting>) -> Result<Vec<Sighting>, String> {
+        self.sightings.extend(sightings.clone());
+        Ok(sightings)
+    }
+
+    fn met(&mut self, peer: &Peer, met: &Met) -> Result<Vec<Sighting>, String> {
         self.met.push(met.clone());
-        Ok(())
+        if peer.upstream {
+            return Ok(Vec::new());
+        }
+        let sighting = Sighting {
+            node: peer.node,
+            at: met.time,
+            clock_offset_ms: 0,
+            product: met.product.clone(),
+            epoch: met.writer.epoch,
+            written: met.written,
+            waiting_since: None,
+        };
+        self.sightings.push(sighting.clone());
+        Ok(vec![sighting])
     }
 
     fn read(&mut self, log: LogId, after: LogHead) -> Result<Found, String> {

@@ -9,7 +9,7 @@ use crate::{
     id::{Chain, ChangeHash, DocId, Kind, NodeId, Scope, SiteId, Writer},
     log::{Entry, LogHead, LogId, Seal},
     time::Millis,
-    wire::{Fork, ScopeHeads, ScopeProof, VERSION, Version, Want},
+    wire::{Fork, ScopeHeads, ScopeProof, Sighting, Version, Want},
 };
 
 const LOG: LogId = LogId {
@@ -55,7 +55,7 @@ fn key(kind: ControlKind, site: u32) -> ControlKey {
 
 fn hello() -> Hello {
     Hello {
-        version: VERSION,
+        version: Version { major: 1, minor: 0 },
         writer: LOG.writer,
         boot: [0x77; 8],
         vector: vec![(LOG, HEAD)],
@@ -86,7 +86,7 @@ fn push() -> Batch {
 
 fn welcome() -> Welcome {
     Welcome {
-        version: VERSION,
+        version: Version { major: 1, minor: 0 },
         writer: LOG.writer,
         boot: [0x77; 8],
         vector: vec![(LOG, HEAD)],
@@ -94,6 +94,18 @@ fn welcome() -> Welcome {
         time: AT,
         receipts: vec![receipt()],
         product: "0.1.0".into(),
+    }
+}
+
+fn sighting() -> Sighting {
+    Sighting {
+        node: NodeId([0x11; 8]),
+        at: AT,
+        clock_offset_ms: -1_500,
+        product: "0.1.0".into(),
+        epoch: 2,
+        written: 300,
+        waiting_since: Some(Millis(1_772_413_100_000)),
     }
 }
 
@@ -143,6 +155,7 @@ fn all() -> Vec<(&'static str, Message)> {
         ("FORK", Message::Fork(fork)),
         ("UPGRADE", Message::Upgrade(Version { major: 2, minor: 1 })),
         ("CTRL", Message::Ctrl(vec![0xd9, 0xd9, 0xf7])),
+        ("SEEN", Message::Seen(vec![sighting()])),
     ]
 }
 

@@ -1,3 +1,4 @@
--- Newest county receipt over the logs of each node.
-SELECT l.node, max(p.at) AS at FROM receipt_line AS p JOIN log AS l ON l.id = p.log
-WHERE p.holder IN (SELECT unhex(value) FROM json_each(:county)) GROUP BY l.node
+-- What is held here of each node's logs: how many entries, and when the newest came.
+SELECT l.node, sum(l.seq) AS held,
+  max((SELECT e.received_at FROM entry AS e WHERE e.log = l.id AND e.seq = l.seq)) AS at
+FROM log AS l WHERE l.seq > 0 GROUP BY l.node
