@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
+    bundle,
     exit::{Exit, Failure},
     intake::TakenIn,
     node::Node,
@@ -56,6 +57,10 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
         Request::Status => value(desk.status()?),
         Request::Verify => verify(node),
         Request::Backup { file } => backup(node, file),
+        Request::BundleExport { to, peer } => {
+            value(bundle::export(node, Path::new(&to), peer.as_deref())?)
+        }
+        Request::BundleImport { file } => value(bundle::import(node, Path::new(&file))?),
         Request::CaseLog(log) => {
             let who = who(node, &log.login)?;
             value(desk.case_log(&who.actor, log_case(log)?)?)

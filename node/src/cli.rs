@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod backup;
+mod bundle;
 mod case;
 mod config;
 mod demo;
@@ -63,6 +64,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Bring a backup back, in a new epoch
     Restore(backup::RestoreArgs),
+    /// Exchange with another node by files on a stick
+    Bundle(bundle::Args),
     /// Settings
     Config(config::Args),
     /// Cases (代办件)
@@ -115,6 +118,7 @@ fn go(cli: Cli) -> Result<Exit, Failure> {
             Command::Verify => verify::go(&context).await,
             Command::Backup(args) => backup::backup(&context, args).await,
             Command::Restore(args) => backup::restore(&context, args).await,
+            Command::Bundle(args) => bundle::go(&context, args).await,
             Command::Config(args) => config::go(&context, args),
             Command::Case(args) => case::go(&context, args).await,
             Command::Notice(args) => notice::go(&context, args).await,

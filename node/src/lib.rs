@@ -4,6 +4,7 @@
 //! on them; [`node`] opens them together, [`run`] keeps them running, [`cli`] is what people call.
 
 pub mod answer;
+pub mod bundle;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -22,6 +22,15 @@ pub enum Request {
     Backup {
         file: String,
     },
+    /// Write a bundle for `peer` to a folder or a new file.
+    BundleExport {
+        to: String,
+        peer: Option<String>,
+    },
+    /// Take in a bundle.
+    BundleImport {
+        file: String,
+    },
     /// A ticket's text, or the content of a file, as lower-case hexadecimal.
     Enrol {
         content: String,
@@ -139,6 +148,8 @@ impl Request {
             Self::Link { .. } => "link",
             Self::Verify => "verify",
             Self::Backup { .. } => "backup",
+            Self::BundleExport { .. } => "bundle_export",
+            Self::BundleImport { .. } => "bundle_import",
             Self::Enrol { .. } => "enrol",
             Self::CaseLog(_) => "case_log",
             Self::CaseList { .. } => "case_list",

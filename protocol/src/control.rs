@@ -120,6 +120,10 @@ pub struct NodeEntry {
     /// Shown beside the site's name: which machine of the site, 1 for the first.
     #[n(6)]
     pub slot: u8,
+    /// Public key that bundles for it are sealed to, as age writes it (`age1…`); empty for a
+    /// machine listed before there were bundles.
+    #[cbor(n(7), default)]
+    pub recipient: String,
 }
 
 /// Whether a node may take part.

@@ -74,6 +74,12 @@ pub const CLOCK_AHEAD_MS_MAX: i64 = 24 * 3_600 * 1000;
 pub const CLOCK_DOUBT_MS: i64 = 10 * 60 * 1000;
 /// Epochs of one machine whose entries in one scope are taken: five years of daily power cuts.
 pub const EPOCHS_MAX: i64 = 2_000;
+/// The clear header of a bundle.
+pub const BUNDLE_HEADER_BYTES_MAX: usize = 256;
+/// Messages in one bundle.
+pub const BUNDLE_MESSAGES_MAX: u64 = 50_000;
+/// A bundle file.
+pub const BUNDLE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// A file taken from the inbox.
 pub const INBOX_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 

@@ -1,5 +1,6 @@
 //! Messages between nodes. The same over QUIC and, later, TLS/TCP and files.
 
+pub mod bundle;
 pub mod codec;
 pub mod frame;
 
@@ -128,9 +129,9 @@ pub struct Sighting {
     pub node: NodeId,
     #[n(1)]
     pub at: Millis,
-    /// Its clock minus the clock of who heard it.
+    /// Its clock minus the clock of who heard it; unknown when it came on a stick.
     #[n(2)]
-    pub clock_offset_ms: i64,
+    pub clock_offset_ms: Option<i64>,
     /// Product version.
     #[n(3)]
     pub product: String,

@@ -1,6 +1,9 @@
 //! Sealing with age: to a passphrase (keys at rest) or to a node's key (what only it may read).
 
-use std::fmt;
+use std::{
+    fmt,
+    io::{self, Read, Write},
+};
 
 use age::{
     scrypt,
@@ -117,6 +120,58 @@ pub fn to_recipient(plain: &[u8], recipient: &str) -> Result<Vec<u8>, SealError>
         .parse()
         .map_err(|e: &str| SealError::Failed(e.to_owned()))?;
     age::encrypt(&recipient, plain).map_err(|e| SealError::Failed(e.to_string()))
+}
+
+/// Writes a stream sealed to the public half of a [`SealKey`]; [`Sealing::finish`] ends it.
+pub struct Sealing<W: Write>(age::stream::StreamWriter<W>);
+
+/// Begins a sealed stream.
+///
+/// # Errors
+/// `recipient` is no public key; `out` fails.
+pub fn sealing<W: Write>(recipient: &str, out: W) -> Result<Sealing<W>, SealError> {
+    let recipient: x25519::Recipient = recipient
+        .parse()
+        .map_err(|e: &str| SealError::Failed(e.to_owned()))?;
+    let only = std::iter::once(&recipient as &dyn age::Recipient);
+    age::Encryptor::with_recipients(only)
+        .map_err(|e| SealError::Failed(e.to_string()))?
+        .wrap_output(out)
+        .map(Sealing)
+        .map_err(|e| SealError::Failed(e.to_string()))
+}
+
+impl<W: Write> Sealing<W> {
+    /// Writes the end, without which the stream counts as cut, and returns what lies below.
+    ///
+    /// # Errors
+    /// What lies below fails.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.finish()
+    }
+}
+
+impl<W: Write> Write for Sealing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl SealKey {
+    /// Reads a stream that [`sealing`] wrote. A stream that was cut or changed is an error where
+    /// it was.
+    ///
+    /// # Errors
+    /// `NotForUs` when it is sealed to another key, or is no sealed stream.
+    pub fn opening<R: Read>(&self, sealed: R) -> Result<impl Read + use<R>, SealError> {
+        age::Decryptor::new(sealed)
+            .and_then(|stream| stream.decrypt(std::iter::once(&self.0 as &dyn age::Identity)))
+            .map_err(|_any| SealError::NotForUs)
+    }
 }
 
 impl fmt::Debug for SealKey {

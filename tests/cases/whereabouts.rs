@@ -59,7 +59,7 @@ fn a_node_is_believed_about_its_own_area_only() {
     let sightings = [hub, town, peer.node].map(|node| Sighting {
         node,
         at: now.after(365 * 86_400_000),
-        clock_offset_ms: 0,
+        clock_offset_ms: None,
         product: "9".into(),
         epoch: 7,
         written: u64::MAX,

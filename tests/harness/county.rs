@@ -192,6 +192,7 @@ fn entry(site: SiteId) -> NodeEntry {
         status: NodeStatus::Active,
         cutoff: None,
         slot: 1,
+        recipient: String::new(),
     }
 }
 

@@ -181,7 +181,7 @@ pub(crate) fn nodes(g: &Ground<'_>, peers: &[Peer]) -> Result<Vec<NodeRow>> {
             custody_at: held.map(|(_, at)| *at),
             backlog,
             backlog_oldest_s: waits.map_or(0, |at| (g.now.since(at).max(0) / 1000).unsigned_abs()),
-            clock_offset_s: seen.map(|s| s.clock_offset_ms / 1000),
+            clock_offset_s: seen.and_then(|s| s.clock_offset_ms).map(|ms| ms / 1000),
             version: seen
                 .map(|s| s.product.clone())
                 .or(own.as_ref().map(|_| version())),

@@ -118,6 +118,46 @@ impl Db {
         Ok(Receipt::sign(identity.node, now, durable, &identity.sign))
     }
 
+    /// How far each log is held by another node, by its receipts.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn receipted_by(&self, holder: NodeId) -> Result<BTreeMap<LogId, LogHead>> {
+        let lines = self.all(
+            "SELECT log.kind, log.site, log.node, log.epoch, l.seq, l.chain
+             FROM receipt_line AS l JOIN log ON log.id = l.log WHERE l.holder = ?1",
+            [&holder.0[..]],
+            |r| Ok((log_from(r)?, head_from(r)?)),
+        )?;
+        Ok(lines.into_iter().collect())
+    }
+
+    /// Forgets receipts of a node for what it says itself, at `said`, that it does not hold: it was
+    /// set back. A receipt is as good as the disk it speaks of.
+    ///
+    /// # Errors
+    /// A failing or full disk.
+    pub fn set_back(
+        &mut self,
+        holder: NodeId,
+        holds: &BTreeMap<LogId, LogHead>,
+        said: Millis,
+    ) -> Result<()> {
+        let receipted = self.receipted_by(holder)?;
+        self.transact(|db| {
+            for (log, head) in &receipted {
+                let lost = holds.get(log).is_none_or(|held| held.seq < head.seq);
+                if let Some(row) = db.find_log(log)?.filter(|_| lost) {
+                    db.exec(
+                        "DELETE FROM receipt_line WHERE holder = ?1 AND log = ?2 AND at < ?3",
+                        (&holder.0[..], row, said.0),
+                    )?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Receipts of the county's nodes, and of `holder` when given, for these logs.
     ///
     /// # Errors

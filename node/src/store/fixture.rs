@@ -127,6 +127,7 @@ fn entry(site: SiteId) -> NodeEntry {
         status: NodeStatus::Active,
         cutoff: None,
         slot: 1,
+        recipient: String::new(),
     }
 }
 

@@ -69,7 +69,7 @@ impl Replica for Linked<'_> {
         let sighting = Sighting {
             node: peer.node,
             at: self.now,
-            clock_offset_ms: met.time.since(self.now),
+            clock_offset_ms: Some(met.time.since(self.now)),
             product: met.product.clone(),
             epoch: met.writer.epoch,
             written: met.written,
@@ -204,7 +204,7 @@ impl Replica for Linked<'_> {
 
 impl Linked<'_> {
     /// Receipts for logs a peer below asked about: this node's own, made now, and the county's.
-    fn receipts_for(&self, logs: &[LogId]) -> Result<Vec<Receipt>> {
+    pub(crate) fn receipts_for(&self, logs: &[LogId]) -> Result<Vec<Receipt>> {
         // One per site: it may be carried to a node that must not hear of other sites.
         let mut held: BTreeMap<SiteId, Vec<(LogId, LogHead)>> = BTreeMap::new();
         for log in logs {

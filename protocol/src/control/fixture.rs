@@ -56,6 +56,7 @@ pub(crate) fn node(site: SiteId) -> NodeEntry {
         status: NodeStatus::Active,
         cutoff: None,
         slot: 1,
+        recipient: String::new(),
     }
 }
 

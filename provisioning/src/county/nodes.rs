@@ -149,6 +149,7 @@ impl County {
             status: NodeStatus::Active,
             cutoff: None,
             slot,
+            recipient: request.recipient().to_owned(),
         });
         self.say(COUNTY_WIDE, &Body::Roster(Roster { nodes }), now)
     }

@@ -28,7 +28,7 @@ fn the_county_sees_a_village_through_its_township_and_what_it_has_not_sent() {
     let seen = |at: Millis| Sighting {
         node,
         at,
-        clock_offset_ms: -90_000,
+        clock_offset_ms: Some(-90_000),
         product: "0.1.0".into(),
         epoch: 1,
         written,

@@ -33,6 +33,7 @@ fn node(n: u8, site: SiteId) -> NodeEntry {
         status: NodeStatus::Active,
         cutoff: None,
         slot: 1,
+        recipient: String::new(),
     }
 }
 

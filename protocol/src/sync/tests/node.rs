@@ -311,7 +311,7 @@ impl Replica for Node {
         let sighting = Sighting {
             node: peer.node,
             at: met.time,
-            clock_offset_ms: 0,
+            clock_offset_ms: Some(0),
             product: met.product.clone(),
             epoch: met.writer.epoch,
             written: met.written,

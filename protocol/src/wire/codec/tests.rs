@@ -101,7 +101,7 @@ fn sighting() -> Sighting {
     Sighting {
         node: NodeId([0x11; 8]),
         at: AT,
-        clock_offset_ms: -1_500,
+        clock_offset_ms: Some(-1_500),
         product: "0.1.0".into(),
         epoch: 2,
         written: 300,

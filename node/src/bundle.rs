@@ -1,0 +1,276 @@
+//! 数据包: what this node has for another, as a file on a stick, and back.
+//!
+//! A bundle says what a session would say, without hearing an answer: `content` gathers the
+//! messages and takes them in, `file` seals, reads and checks the file. Taking one in twice does
+//! no harm, and what it acknowledges travels back in the next bundle the other way.
+
+use std::path::{Path, PathBuf};
+
+use cuntong_protocol::{
+    control::{NodeEntry, NodeStatus, Place, signed::Trust},
+    id::{NodeId, SiteId},
+    policy,
+    sync::Peer,
+    time::Millis,
+    wire::bundle::Header,
+};
+use serde::Serialize;
+
+mod content;
+mod file;
+
+pub use content::{Account, Plan, outgoing, plan, take};
+use file::Written;
+
+use crate::{
+    exit::{Exit, Failure},
+    identity::Papers,
+    node::Node,
+    store::{Linked, StoreError, Traffic},
+};
+
+/// Where a bundle is kept while it is looked at.
+const STAGING: &str = "staging";
+/// What names of bundles end with.
+pub const EXTENSION: &str = "ctb";
+
+/// A bundle that was written.
+#[derive(Debug, Clone, Serialize)]
+pub struct Exported {
+    pub file: PathBuf,
+    pub peer: NodeId,
+    pub peer_name: String,
+    pub entries: u64,
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+/// A bundle that was taken in.
+#[derive(Debug, Clone, Serialize)]
+pub struct Imported {
+    pub peer: NodeId,
+    pub peer_name: String,
+    #[serde(flatten)]
+    pub account: Account,
+}
+
+/// Writes what this node has for `peer` to `to`, a folder or a file that does not exist yet, and
+/// reads it back before success is said.
+///
+/// # Errors
+/// No such peer, or one that may not have anything; a failing or full disk or stick.
+pub fn export(node: &Node, to: &Path, peer: Option<&str>) -> Result<Exported, Failure> {
+    let (trust, papers, own) = ground(node)?;
+    let (entry, peer) = find(&trust, own, peer)?;
+    if entry.recipient.is_empty() {
+        return Err(Failure::new(
+            Exit::NotPermitted,
+            format!(
+                "{} 入册较早,没有数据包的封装密钥;请县里给它重新入网",
+                entry.node
+            ),
+        ));
+    }
+    let now = node.clock.now();
+    let header = Header {
+        county: trust.county(),
+        from: papers.keys.node(),
+        to: entry.node,
+        at: now,
+    };
+    let path = if to.is_dir() {
+        let name = name_of(&trust, entry.site);
+        to.join(format!("{name}-{}.{EXTENSION}", stamp(now)))
+    } else {
+        to.to_owned()
+    };
+    let mine = policy::scopes_read_by(trust.places(), own);
+    let theirs = policy::scopes_read_by(trust.places(), peer.site);
+    let product = env!("CARGO_PKG_VERSION").to_owned();
+    let plan = {
+        let peer = peer.clone();
+        node.store.write(move |db| {
+            let traffic = Traffic::default();
+            plan(
+                &mut Linked { db, now, traffic },
+                &peer,
+                &mine,
+                &theirs,
+                product,
+            )
+        })
+    };
+    let plan = plan.map_err(|e| store_failure(&e))?;
+    let mut written = Written::create(&path, &header, &entry.recipient)?;
+    let entries = outgoing(
+        plan,
+        |log, after| {
+            node.store
+                .read(move |db| db.batch(&log, after))
+                .map_err(|e| store_failure(&e))
+        },
+        |message| written.say(message),
+    )?;
+    let (messages, bytes) = written.finish(&papers.keys.sign.signing())?;
+    Ok(Exported {
+        file: path,
+        peer: entry.node,
+        peer_name: name_of(&trust, entry.site),
+        entries,
+        messages,
+        bytes,
+    })
+}
+
+/// Takes in a bundle: it is copied, checked from end to end, and only then taken.
+///
+/// # Errors
+/// It is not a bundle, not for this node, not whole, or not from a node in force; a full disk.
+pub fn import(node: &Node, path: &Path) -> Result<Imported, Failure> {
+    let (trust, papers, own) = ground(node)?;
+    let staging = node.dir.join(STAGING);
+    let copy = file::stage(path, &staging)?;
+    let header = copy.header()?;
+    if header.county != trust.county() {
+        return Err(Failure::new(Exit::NotPermitted, "这个数据包属于另一个县"));
+    }
+    if header.to != papers.keys.node() {
+        let whose = trust.roster().node(header.to);
+        let name = whose.map_or_else(|| header.to.to_string(), |n| name_of(&trust, n.site));
+        return Err(Failure::new(
+            Exit::NotPermitted,
+            format!("这个数据包是给 {name} 的,本机不能打开"),
+        ));
+    }
+    let (entry, peer) = sender(&trust, own, header.from)?;
+    copy.check(&header, &papers.keys.open, &entry.sign_key)?;
+    let mine = policy::scopes_read_by(trust.places(), own);
+    let theirs = policy::scopes_read_by(trust.places(), peer.site);
+    let mut account = Account::new(header.at, &mine, &theirs);
+    let mut messages = copy.open(&header, &papers.keys.open)?;
+    while let Some(message) = messages.next_message()? {
+        let now = node.clock.now();
+        let (peer, mut so_far) = (peer.clone(), account);
+        let done = node.store.write(move |db| {
+            let traffic = Traffic::default();
+            let news = take(
+                &mut Linked { db, now, traffic },
+                &peer,
+                message,
+                &mut so_far,
+            )?;
+            Ok::<_, StoreError>((so_far, news))
+        });
+        let (after, news) = done.map_err(|e| store_failure(&e))?;
+        account = after;
+        content::tell(&node.news, news);
+    }
+    let now = node.clock.now();
+    let done = node.store.write(move |db| db.adopt_orphans(now));
+    let _own = done.map_err(|e| store_failure(&e))?;
+    Ok(Imported {
+        peer: entry.node,
+        peer_name: name_of(&trust, entry.site),
+        account,
+    })
+}
+
+fn ground(node: &Node) -> Result<(std::sync::Arc<Trust>, Papers, SiteId), Failure> {
+    let read = |db: &crate::store::Db| Ok((db.shared_trust()?, Papers::load(db)?, db.site()?));
+    let (trust, papers, site) = node.store.read(read).map_err(|e| store_failure(&e))?;
+    let papers = papers.ok_or(cuntong_protocol::refusal::Refusal::NotEnrolled)?;
+    Ok((trust, papers, site))
+}
+
+fn peer_of(trust: &Trust, own: SiteId, entry: &NodeEntry) -> Option<Peer> {
+    let place = trust.places().site(entry.site)?;
+    Some(Peer {
+        node: entry.node,
+        site: entry.site,
+        level: place.level,
+        upstream: trust.places().above(own).contains(&entry.site),
+    })
+}
+
+/// The node meant: `hub`, `township`, a node's id, or a site by id, code or name; the nearest
+/// above this one when nothing is said.
+fn find<'a>(
+    trust: &'a Trust,
+    own: SiteId,
+    wanted: Option<&str>,
+) -> Result<(&'a NodeEntry, Peer), Failure> {
+    let places = trust.places();
+    let above = places.above(own);
+    let site = match wanted {
+        None => above.first().copied(),
+        Some("hub") => above.last().copied(),
+        Some("township") => above.first().copied().filter(|_| above.len() > 1),
+        Some(text) => trust
+            .roster()
+            .nodes
+            .iter()
+            .find(|n| n.node.to_string() == text)
+            .map(|n| n.site)
+            .or_else(|| {
+                let by_id = text.parse::<SiteId>().ok();
+                let named = |p: &&Place| Some(p.site) == by_id || p.code == text || p.name == text;
+                places.sites.iter().find(named).map(|p| p.site)
+            }),
+    };
+    let node = |n: &&NodeEntry| {
+        Some(n.site) == site
+            && n.status == NodeStatus::Active
+            && wanted.is_none_or(|text| !text.starts_with("n-") || n.node.to_string() == text)
+    };
+    let entry = trust.roster().nodes.iter().find(node).ok_or_else(|| {
+        Failure::usage(match wanted {
+            Some(text) => format!("没有在用的节点 {text}"),
+            None => "本机没有上级;请用 --peer 指明给谁".to_owned(),
+        })
+    })?;
+    let peer = peer_of(trust, own, entry).filter(|_| entry.site != own);
+    let peer = peer.ok_or_else(|| Failure::usage("数据包不能给本站点自己"))?;
+    Ok((entry, peer))
+}
+
+fn sender(trust: &Trust, own: SiteId, from: NodeId) -> Result<(&NodeEntry, Peer), Failure> {
+    let entry = trust.roster().node(from);
+    let entry = entry.ok_or_else(|| {
+        Failure::new(
+            Exit::NotPermitted,
+            format!("名册中没有做这个数据包的节点 {from}"),
+        )
+    })?;
+    if entry.status != NodeStatus::Active {
+        return Err(Failure::new(
+            Exit::NotPermitted,
+            format!("做这个数据包的节点 {from} 已停用"),
+        ));
+    }
+    let peer = peer_of(trust, own, entry);
+    let peer = peer.ok_or_else(|| Failure::fault("站点表中没有对方的站点"))?;
+    Ok((entry, peer))
+}
+
+fn name_of(trust: &Trust, site: SiteId) -> String {
+    let place = trust.places().site(site);
+    place.map_or_else(|| site.to_string(), |place| place.name.clone())
+}
+
+fn store_failure(error: &StoreError) -> Failure {
+    if matches!(error, StoreError::DiskFull) {
+        return cuntong_protocol::refusal::Refusal::DiskFull.into();
+    }
+    Failure::fault(error)
+}
+
+/// The moment on the wall, fit for the name of a file.
+fn stamp(at: Millis) -> String {
+    let day = cuntong_protocol::calendar::civil_day(at);
+    let minute = at.0.div_euclid(60_000) + 8 * 60;
+    format!(
+        "{day}-{:02}{:02}",
+        minute.div_euclid(60).rem_euclid(24),
+        minute.rem_euclid(60)
+    )
+}

@@ -1,0 +1,337 @@
+//! What a bundle says: gathered from a store, and taken into another.
+
+use std::collections::BTreeSet;
+
+use cuntong_protocol::{
+    id::{Kind, Scope},
+    limits,
+    log::{Batch, LogHead, LogId},
+    sync::{
+        Effect, Input, Peer,
+        host::{Replica as _, perform},
+    },
+    time::Millis,
+    wire::{Fork, Hello, Message, Sighting, VERSION},
+};
+use serde::Serialize;
+
+use crate::{
+    news::{News, Teller},
+    store::{Linked, Result},
+};
+
+/// Everything to be said but the entries, and where each log goes on.
+#[derive(Debug)]
+pub struct Plan {
+    first: Vec<Message>,
+    logs: Vec<(LogId, u64)>,
+}
+
+/// What became of a bundle.
+#[derive(Debug, Clone, Serialize)]
+pub struct Account {
+    /// When it was made, by the sender's clock.
+    pub made_at: Millis,
+    /// Entries new to this node.
+    pub taken: u64,
+    /// Entries that were here already.
+    pub known: u64,
+    /// Entries not admitted; the sender hears of them in the next bundle.
+    pub refused: u64,
+    /// Entries that continue something not here yet: an earlier bundle is missing.
+    pub early: u64,
+    /// Receipts that said something new.
+    pub receipts: u64,
+    /// Refusals of earlier entries that were heard.
+    pub refusals: u64,
+    #[serde(skip)]
+    shared: BTreeSet<Scope>,
+}
+
+impl Account {
+    /// Of a bundle between two nodes that may read these scopes.
+    pub fn new(made_at: Millis, mine: &[Scope], theirs: &[Scope]) -> Self {
+        Self {
+            made_at,
+            taken: 0,
+            known: 0,
+            refused: 0,
+            early: 0,
+            receipts: 0,
+            refusals: 0,
+            shared: shared(mine, theirs),
+        }
+    }
+}
+
+fn shared(mine: &[Scope], theirs: &[Scope]) -> BTreeSet<Scope> {
+    let theirs: BTreeSet<_> = theirs.iter().collect();
+    mine.iter()
+        .filter(|s| theirs.contains(s))
+        .copied()
+        .collect()
+}
+
+/// Gathers what `peer` should hear: what its receipts do not cover.
+///
+/// # Errors
+/// A failing disk.
+pub fn plan(
+    store: &mut Linked<'_>,
+    peer: &Peer,
+    mine: &[Scope],
+    theirs: &[Scope],
+    product: String,
+) -> Result<Plan> {
+    let shared = shared(mine, theirs);
+    let opening = store.open(peer, &[])?;
+    let mut vector = opening.vector;
+    vector.retain(|(log, head)| shared.contains(&log.scope) && head.seq > 0);
+    let logs: Vec<LogId> = vector.iter().map(|(log, _)| *log).collect();
+    let has = store.db.receipted_by(peer.node)?;
+    let mut on = Vec::new();
+    for (log, head) in &vector {
+        let theirs = has.get(log).copied().unwrap_or(LogHead::START);
+        // A head that is not on the branch held here: the vector above shows the fork.
+        let known = theirs.seq == 0 || store.db.head_at(log, theirs.seq)? == Some(theirs);
+        if known && theirs.seq < head.seq {
+            on.push((*log, theirs.seq));
+        }
+    }
+    on.sort_by_key(|(log, _)| (rank(log.scope.kind), *log));
+    let identity = store.db.identity()?;
+    let mut first = vec![Message::Hello(Hello {
+        version: VERSION,
+        writer: identity.writer,
+        boot: [0; 8],
+        vector,
+        controls: opening.controls,
+        time: store.now,
+        product,
+        waiting: opening.waiting,
+        lacking: Vec::new(),
+    })];
+    let controls = store.give_controls(peer, &[])?;
+    first.extend(controls.into_iter().map(Message::Ctrl));
+    let mut receipts = store.receipts_for(&logs)?;
+    receipts.retain(|r| r.held.iter().all(|(log, _)| shared.contains(&log.scope)));
+    first.extend(pages(receipts).map(Message::Ack));
+    let mut rejections = opening.rejections;
+    rejections.retain(|r| shared.contains(&r.log.scope));
+    first.extend(pages(rejections).map(Message::Nack));
+    if peer.upstream {
+        first.extend(pages(opening.sightings).map(Message::Seen));
+    }
+    Ok(Plan { first, logs: on })
+}
+
+/// Says a plan, batch by batch; returns the entries said.
+///
+/// # Errors
+/// Those of `batch` and `say`.
+pub fn outgoing<E>(
+    plan: Plan,
+    batch: impl Fn(LogId, u64) -> std::result::Result<Option<Batch>, E>,
+    mut say: impl FnMut(&Message) -> std::result::Result<(), E>,
+) -> std::result::Result<u64, E> {
+    for message in &plan.first {
+        say(message)?;
+    }
+    let mut entries = 0;
+    for (log, mut after) in plan.logs {
+        while let Some(next) = batch(log, after)? {
+            after = next.last();
+            entries += next.entries.len() as u64;
+            say(&Message::Push(next))?;
+        }
+    }
+    Ok(entries)
+}
+
+const fn rank(kind: Kind) -> u8 {
+    match kind {
+        Kind::Handling => 0,
+        Kind::Application => 1,
+        Kind::Notice => 2,
+    }
+}
+
+fn pages<T>(mut list: Vec<T>) -> impl Iterator<Item = Vec<T>> {
+    std::iter::from_fn(move || {
+        if list.is_empty() {
+            return None;
+        }
+        let rest = list.split_off(list.len().min(limits::LIST_MAX));
+        Some(std::mem::replace(&mut list, rest))
+    })
+}
+
+/// Takes in one message; returns what other sessions must hear.
+///
+/// # Errors
+/// A failing or full disk: what was taken before stays, and the bundle can be taken in again.
+pub fn take(
+    store: &mut Linked<'_>,
+    peer: &Peer,
+    message: Message,
+    account: &mut Account,
+) -> Result<Vec<Input>> {
+    match message {
+        Message::Hello(hello) => greeted(store, peer, &hello, account),
+        Message::Ctrl(bytes) => done(store, peer, Effect::TakeControl(bytes)),
+        Message::Ack(mut receipts) => {
+            receipts.retain(|r| {
+                r.held
+                    .iter()
+                    .all(|(l, _)| account.shared.contains(&l.scope))
+            });
+            let news = done(store, peer, Effect::Keep(receipts))?;
+            for input in &news {
+                if let Input::Receipts(new) = input {
+                    account.receipts += new.len() as u64;
+                }
+            }
+            Ok(news)
+        }
+        Message::Nack(mut rejections) => {
+            rejections.retain(|r| account.shared.contains(&r.log.scope));
+            let news = done(store, peer, Effect::Reject(rejections))?;
+            for input in &news {
+                if let Input::Rejections(new) = input {
+                    account.refusals += new.len() as u64;
+                }
+            }
+            Ok(news)
+        }
+        Message::Push(batch) => pushed(store, peer, batch, account),
+        Message::Seen(sightings) if !peer.upstream => done(store, peer, Effect::Seen(sightings)),
+        // Answers and questions: nobody is there to hear.
+        Message::Seen(_)
+        | Message::Welcome(_)
+        | Message::Proof(_)
+        | Message::Heads(_)
+        | Message::Want(_)
+        | Message::Busy(_)
+        | Message::Fork(_)
+        | Message::Upgrade(_) => Ok(Vec::new()),
+    }
+}
+
+fn done(store: &mut Linked<'_>, peer: &Peer, effect: Effect) -> Result<Vec<Input>> {
+    Ok(perform(effect, peer, store)?.news)
+}
+
+/// What the sender holds shows whether this node's past was lost; below, that it was seen.
+fn greeted(
+    store: &mut Linked<'_>,
+    peer: &Peer,
+    hello: &Hello,
+    account: &Account,
+) -> Result<Vec<Input>> {
+    let mut news = Vec::new();
+    if hello.writer.node != peer.node {
+        return Ok(news);
+    }
+    let holds = hello.vector.iter().copied().collect();
+    store.db.set_back(peer.node, &holds, account.made_at)?;
+    if peer.upstream {
+        let own = store.db.identity()?.writer;
+        let mut fork = None;
+        for (log, theirs) in &hello.vector {
+            let mine = store.db.log_head(log)?;
+            let other = theirs.seq > mine.seq
+                || store
+                    .db
+                    .head_at(log, theirs.seq)?
+                    .is_some_and(|m| m != *theirs);
+            if log.writer == own && other {
+                fork = Some((*log, *theirs));
+            }
+        }
+        if let Some((log, held)) = fork {
+            let by = peer.node;
+            let fork = Fork {
+                log,
+                held,
+                by,
+                seal: None,
+            };
+            news.extend(done(store, peer, Effect::BeginEpoch(fork))?);
+        }
+        return Ok(news);
+    }
+    let own = hello
+        .vector
+        .iter()
+        .filter(|(l, _)| l.writer.node == peer.node);
+    let age_ms = hello
+        .waiting
+        .1
+        .saturating_mul(1000)
+        .min(i64::MAX as u64)
+        .cast_signed();
+    let sighting = Sighting {
+        node: peer.node,
+        at: account.made_at.min(store.now),
+        clock_offset_ms: None,
+        product: hello.product.clone(),
+        epoch: hello.writer.epoch,
+        written: own.fold(0, |sum: u64, (_, head)| sum.saturating_add(head.seq)),
+        waiting_since: (hello.waiting.0 > 0).then(|| account.made_at.after(-age_ms)),
+    };
+    if store.db.note_sighting(&sighting, None)? {
+        news.push(Input::Seen(vec![sighting]));
+    }
+    Ok(news)
+}
+
+fn pushed(
+    store: &mut Linked<'_>,
+    peer: &Peer,
+    batch: Batch,
+    account: &mut Account,
+) -> Result<Vec<Input>> {
+    let (log, count) = (batch.log, batch.entries.len() as u64);
+    let whole = batch.first > 0 && count > 0 && batch.last() + 1 - batch.first == count;
+    if !account.shared.contains(&log.scope) || !whole {
+        account.refused += count;
+        return Ok(Vec::new());
+    }
+    let before = store.db.log_head(&log)?;
+    if batch.first > before.seq + 1 {
+        account.early += count;
+        return Ok(Vec::new());
+    }
+    let mut done = perform(Effect::Admit(batch), peer, store)?;
+    let Some(Input::Admitted(admission)) = done.answers.pop() else {
+        return Ok(done.news);
+    };
+    let taken = admission.head.seq.saturating_sub(before.seq);
+    account.taken += taken;
+    let refused = admission.rejections.len() as u64;
+    if admission.rejections.iter().any(|r| r.is_whole()) {
+        account.refused += count;
+    } else {
+        account.refused += refused;
+        account.known += count.saturating_sub(taken);
+    }
+    if let Some(fork) = admission.fork {
+        let own = log.writer.node == store.db.identity()?.node;
+        if own || (peer.upstream && log.writer.node != peer.node) {
+            let effect = if own {
+                Effect::BeginEpoch(fork)
+            } else {
+                Effect::Forked(fork)
+            };
+            done.news.extend(perform(effect, peer, store)?.news);
+        }
+    }
+    Ok(done.news)
+}
+
+/// Has the sessions of a running node hear what a bundle brought.
+pub(super) fn tell(news: &News, mut inputs: Vec<Input>) {
+    // What became durable is told by the store itself, whoever wrote it.
+    inputs.retain(|input| !matches!(input, Input::Committed(_)));
+    news.tell(Teller::DESK, inputs);
+}

@@ -1,0 +1,223 @@
+//! Villages without any network: bundles carried on a stick, there and back.
+
+use std::{fs, path::Path};
+
+use cuntong_node::{
+    bundle::{self, Account},
+    store::{Linked, Traffic},
+};
+use cuntong_protocol::{
+    policy,
+    sync::Peer,
+    wire::{Message, codec},
+};
+use harness::{
+    county,
+    process::{Demo, Node},
+    world::World,
+};
+
+const HUB: usize = 0;
+const TOWN: usize = 1;
+const VILLAGE: usize = 2;
+const TOWN_CALLS_HUB: usize = 0;
+const DAY_MS: i64 = 86_400_000;
+
+fn peer(world: &World, of: usize, at: usize) -> Peer {
+    let places = county::county().trust().places();
+    let (site, own) = (world.machines[of].site, world.machines[at].site);
+    Peer {
+        node: world.machines[of].node,
+        site,
+        level: places.site(site).expect("a known site").level,
+        upstream: places.above(own).contains(&site),
+    }
+}
+
+/// What one machine writes on a stick for another.
+fn write(world: &mut World, from: usize, to: usize) -> Vec<Vec<u8>> {
+    let (peer, now) = (peer(world, to, from), world.now);
+    let places = county::county().trust().places();
+    let mine = policy::scopes_read_by(places, world.machines[from].site);
+    let theirs = policy::scopes_read_by(places, peer.site);
+    let traffic = Traffic::default();
+    let db = world.db(from);
+    let plan = bundle::plan(
+        &mut Linked { db, now, traffic },
+        &peer,
+        &mine,
+        &theirs,
+        "test".into(),
+    );
+    let plan = plan.expect("the store reads");
+    let mut stick = Vec::new();
+    let db = &*db;
+    let said = bundle::outgoing(
+        plan,
+        |log, after| db.batch(&log, after),
+        |message| {
+            stick.push(codec::encode(message));
+            Ok(())
+        },
+    );
+    let _entries = said.expect("the store reads");
+    stick
+}
+
+fn read(world: &mut World, stick: &[Vec<u8>], from: usize, to: usize) -> Account {
+    let (peer, now) = (peer(world, from, to), world.now);
+    let places = county::county().trust().places();
+    let mine = policy::scopes_read_by(places, world.machines[to].site);
+    let theirs = policy::scopes_read_by(places, peer.site);
+    let mut account = Account::new(now, &mine, &theirs);
+    for bytes in stick {
+        let message = codec::decode(bytes).expect("what a bundle says decodes");
+        let traffic = Traffic::default();
+        let db = world.db(to);
+        let _news = bundle::take(
+            &mut Linked { db, now, traffic },
+            &peer,
+            message,
+            &mut account,
+        )
+        .expect("the store writes");
+    }
+    account
+}
+
+fn carry(world: &mut World, from: usize, to: usize) -> Account {
+    let stick = write(world, from, to);
+    read(world, &stick, from, to)
+}
+
+#[test]
+fn a_village_works_for_a_month_by_stick_and_ends_with_the_countys_receipts() {
+    let mut world = World::small(31);
+    for day in 0..30 {
+        world.log_case(VILLAGE);
+        let cases = world.cases_at(VILLAGE);
+        world.amend(VILLAGE, cases[day / 2]);
+        world.pass(DAY_MS);
+        // The agent goes to town once a week; one stick in four gets lost on the way there.
+        if day % 7 == 6 {
+            let lost = day == 13;
+            let stick = write(&mut world, VILLAGE, TOWN);
+            if !lost {
+                let account = read(&mut world, &stick, VILLAGE, TOWN);
+                assert_eq!((account.refused, account.early), (0, 0));
+                assert!(account.taken > 0);
+                let again = read(&mut world, &stick, VILLAGE, TOWN);
+                assert_eq!(again.taken, 0, "the same stick twice brings nothing");
+            }
+            world.exchange(TOWN_CALLS_HUB);
+            world.cut(TOWN_CALLS_HUB);
+            for case in world.cases_at(TOWN).into_iter().take(2) {
+                world.handle(TOWN, case);
+            }
+            let home = carry(&mut world, TOWN, VILLAGE);
+            assert!(lost || home.receipts > 0);
+        }
+    }
+    let _last = carry(&mut world, VILLAGE, TOWN);
+    world.exchange(TOWN_CALLS_HUB);
+    world.cut(TOWN_CALLS_HUB);
+    let home = carry(&mut world, TOWN, VILLAGE);
+    assert_eq!((home.refused, home.early), (0, 0));
+
+    let waiting = world.db(VILLAGE).waiting().expect("the store reads");
+    assert_eq!(waiting.count, 0, "县里已收 for everything");
+    let held = |world: &mut World, at: usize| world.db(at).whole_vector().expect("it reads");
+    let (village, hub) = (held(&mut world, VILLAGE), held(&mut world, HUB));
+    for (log, head) in village {
+        assert_eq!(hub.get(&log), Some(&head), "{}", log.writer);
+    }
+    let last = write(&mut world, VILLAGE, TOWN);
+    let pushes = last.iter().map(|b| codec::decode(b).expect("it decodes"));
+    assert!(
+        !pushes.into_iter().any(|m| matches!(m, Message::Push(_))),
+        "what has a receipt is not carried again"
+    );
+}
+
+#[test]
+fn a_village_set_back_to_a_backup_loses_nothing_by_stick() {
+    let mut world = World::small(32);
+    world.log_case(VILLAGE);
+    let backup = write(&mut world, VILLAGE, TOWN);
+    let _taken = read(&mut world, &backup, VILLAGE, TOWN);
+    world.back_up(VILLAGE);
+    world.pass(DAY_MS);
+    world.log_case(VILLAGE);
+    let _taken = carry(&mut world, VILLAGE, TOWN);
+    let known = world.cases_at(VILLAGE);
+    assert!(world.restore(VILLAGE, true), "the whole machine is set back");
+    world.log_case(VILLAGE);
+    let _home = carry(&mut world, TOWN, VILLAGE);
+    let taken = carry(&mut world, VILLAGE, TOWN);
+    assert_eq!((taken.refused, taken.early), (0, 0));
+    let all = world.cases_at(TOWN);
+    let village = world.cases_at(VILLAGE);
+    for case in known.iter().chain(&village) {
+        assert!(all.contains(case) && village.contains(case));
+    }
+}
+
+fn export(node: &Node, peer: &str, to: &Path) -> String {
+    let to = to.display().to_string();
+    let done = node.cuntong(&["bundle", "export", "--to", &to, "--peer", peer]);
+    let file = done.done().json()["file"].clone();
+    file.as_str().expect("a file").to_owned()
+}
+
+#[test]
+fn a_bundle_that_was_cut_changed_misdirected_or_opened_by_another_brings_nothing() {
+    let demo = Demo::start(4);
+    let (hub, town) = (demo.level("county").clone(), demo.level("township").clone());
+    let village = demo.at("石桥村").clone();
+    demo.link("cut", "石桥村");
+    let logged = village
+        .as_person(&[
+            "case",
+            "log",
+            "--item",
+            "990050004000",
+            "--name",
+            "欧阳远山",
+            "--id",
+            "34990119410305001X",
+            "--mandate",
+        ])
+        .done()
+        .json();
+    let case = logged["case"].as_str().expect("an id").to_owned();
+    let stick = demo.folder().join("stick");
+    fs::create_dir(&stick).expect("a folder");
+    let file = export(&village, "township", &stick);
+    let whole = fs::read(&file).expect("it was written");
+    let text = String::from_utf8_lossy(&whole);
+    assert!(!text.contains("欧阳") && !text.contains("34990119410305001X"));
+
+    let refused = |node: &Node, name: &str, bytes: &[u8]| {
+        let path = stick.join(name);
+        fs::write(&path, bytes).expect("a file");
+        let ran = node.cuntong(&["bundle", "import", &path.display().to_string()]);
+        assert_eq!(ran.code, 77, "{name}: {}", ran.err);
+        ran.err
+    };
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    assert!(refused(&town, "flipped", &flipped).contains("没有收取任何内容"));
+    let cut = &whole[..whole.len() - 20];
+    assert!(refused(&town, "cut", cut).contains("没有收取任何内容"));
+    assert!(refused(&hub, "for-another", &whole).contains("北乡镇"));
+    assert!(refused(&town, "a-photo", b"\x89PNG not a bundle at all......").contains("不是数据包"));
+    let show = |node: &Node| node.cuntong(&["case", "show", &case]).code;
+    assert_ne!(show(&town), 0, "nothing was taken");
+
+    let taken = town.cuntong(&["bundle", "import", &file]).done().json();
+    assert!(taken["taken"].as_u64() > Some(0), "{taken}");
+    assert_eq!(show(&town), 0);
+    let twice = town.cuntong(&["bundle", "import", &file]).done().json();
+    assert_eq!(twice["taken"].as_u64(), Some(0), "{twice}");
+}
