@@ -1,7 +1,10 @@
 //! Messages between nodes. The same over QUIC and, later, TLS/TCP and files.
 
 pub mod codec;
+pub mod elide;
 pub mod frame;
+pub mod pack;
+pub mod window;
 
 use crate::{
     control::ControlKey,
