@@ -151,78 +151,64 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
+/// The messages of one history: today's, and elided.
+struct Forms {
+    whole: Vec<Vec<u8>>,
+    elided: Vec<Vec<u8>>,
+}
+
 fn tables() {
     let trained = learn::zstd_dictionary();
-    let constructed = window::DICTIONARIES[0].bytes();
     println!("Bytes per change, all included but one seal's signature (64 B) per message.\n");
     println!("| form | compressor | ×1 | ×10 | ×100 | ×1000 |");
     println!("|---|---|---|---|---|---|");
     for (kind, name) in Kinds::ALL {
         println!("| **{name}** | | | | | |");
-        let made: Vec<_> = SIZES.iter().map(|count| kind.write(*count)).collect();
-        let forms: Vec<(Vec<Vec<u8>>, Vec<Vec<u8>>)> = made
-            .iter()
-            .map(|(traffic, log, before)| {
-                let batches = traffic.batches(*log, *before);
-                (whole(&batches), packed(traffic, &batches))
-            })
-            .collect();
-        let raw = |messages: &[Vec<u8>]| messages.iter().map(Vec::len).sum::<usize>();
+        let made = SIZES.map(|count| kind.write(count));
+        table(
+            &made.map(|(traffic, log, before)| {
+                let batches = traffic.batches(log, before);
+                Forms {
+                    whole: whole(&batches),
+                    elided: packed(&traffic, &batches),
+                }
+            }),
+            &trained,
+        );
+    }
+}
+
+fn table(forms: &[Forms; 4], trained: &[u8]) {
+    let same = window::DICTIONARIES[0].bytes();
+    let whole = |name: &str, bytes: &dyn Fn(&[Vec<u8>]) -> usize| {
         row(
             "whole",
-            "none",
-            forms.iter().map(|f| (raw(&f.0), f.0.len())),
+            name,
+            forms.iter().map(|f| (bytes(&f.whole), f.whole.len())),
         );
-        row(
-            "whole",
-            "deflate 9",
-            forms
-                .iter()
-                .map(|f| (deflate(&f.0, false, false), f.0.len())),
-        );
-        row(
-            "whole",
-            "deflate 9, dictionary",
-            forms.iter().map(|f| (deflate(&f.0, true, true), f.0.len())),
-        );
+    };
+    let elided = |name: &str, bytes: &dyn Fn(&[Vec<u8>]) -> usize| {
         row(
             "elided",
-            "none",
-            forms.iter().map(|f| (raw(&f.1), f.1.len())),
+            name,
+            forms.iter().map(|f| (bytes(&f.elided), f.elided.len())),
         );
-        row(
-            "elided",
-            "deflate 9",
-            forms
-                .iter()
-                .map(|f| (deflate(&f.1, false, true), f.1.len())),
-        );
-        row(
-            "elided",
-            "deflate 9, dictionary",
-            forms.iter().map(|f| (deflate(&f.1, true, true), f.1.len())),
-        );
-        for level in [3, 19] {
-            row(
-                "elided",
-                &format!("zstd {level}"),
-                forms.iter().map(|f| (zstd(&f.1, level, &[]), f.1.len())),
-            );
-            row(
-                "elided",
-                &format!("zstd {level}, same dictionary"),
-                forms
-                    .iter()
-                    .map(|f| (zstd(&f.1, level, constructed), f.1.len())),
-            );
-            row(
-                "elided",
-                &format!("zstd {level}, trained"),
-                forms
-                    .iter()
-                    .map(|f| (zstd(&f.1, level, &trained), f.1.len())),
-            );
-        }
+    };
+    let raw = |messages: &[Vec<u8>]| messages.iter().map(Vec::len).sum::<usize>();
+    whole("none", &raw);
+    whole("deflate 9", &|m| deflate(m, false, false));
+    whole("deflate 9, dictionary", &|m| deflate(m, true, true));
+    elided("none", &raw);
+    elided("deflate 9", &|m| deflate(m, false, true));
+    elided("deflate 9, dictionary", &|m| deflate(m, true, true));
+    for level in [3, 19] {
+        elided(&format!("zstd {level}"), &|m| zstd(m, level, &[]));
+        elided(&format!("zstd {level}, same dictionary"), &|m| {
+            zstd(m, level, same)
+        });
+        elided(&format!("zstd {level}, trained"), &|m| {
+            zstd(m, level, trained)
+        });
     }
 }
 

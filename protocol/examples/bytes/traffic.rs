@@ -114,7 +114,7 @@ impl Traffic {
             .collect()
     }
 
-    /// A remark that is in no list: that many characters of the 3 500 commonest's block.
+    /// A remark that is in no list: drawn from all 20 896 ideographs alike, the worst case.
     pub(crate) fn free_text(&mut self, count: usize) -> String {
         let one = |_| char::from_u32(0x4e00 + self.dice.below(0x51a0) as u32).unwrap_or('一');
         (0..count).map(one).collect()
