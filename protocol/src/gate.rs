@@ -26,7 +26,7 @@ use crate::{
 };
 
 mod chunk;
-mod column;
+pub(crate) mod column;
 mod rule;
 #[cfg(test)]
 mod tests;

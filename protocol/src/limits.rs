@@ -22,6 +22,8 @@ pub const FIELD_NAME_BYTES_MAX: usize = 64;
 pub const NOTICE_BYTES_MAX: usize = 24 * 1024;
 /// Entries and change bytes under one seal.
 pub const BATCH_BYTES_MAX: usize = 64 * 1024;
+/// A batch's entries, elided: its bytes at worst, and a hash and a name for each entry.
+pub const PACK_BYTES_MAX: usize = 2 * BATCH_BYTES_MAX;
 /// Entries in one batch.
 pub const BATCH_ENTRIES_MAX: usize = 1_000;
 /// One message, decoded.
@@ -85,6 +87,8 @@ pub const INBOX_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 const _: () = assert!(CHANGE_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX + 64 * BATCH_ENTRIES_MAX <= PACK_BYTES_MAX);
+const _: () = assert!(PACK_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(WINDOW_BATCHES <= EARLY_MESSAGES_MAX);
 const _: () = assert!(CONTROL_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(ACT_BYTES_MAX < CHANGE_BYTES_MAX);

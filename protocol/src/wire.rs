@@ -2,7 +2,10 @@
 
 pub mod bundle;
 pub mod codec;
+pub mod elide;
 pub mod frame;
+pub mod pack;
+pub mod window;
 
 use crate::{
     control::ControlKey,

@@ -5,15 +5,15 @@ use crate::gate::Rule;
 
 /// Bytes that are read from the front.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
+pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Cursor<'a> {
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.0.is_empty()
     }
 
     /// So many bytes.
-    pub(super) fn take(&mut self, count: u64) -> Result<&'a [u8], Rule> {
+    pub(crate) fn take(&mut self, count: u64) -> Result<&'a [u8], Rule> {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         if count > self.0.len() {
             return Err(Rule::Lengths);
@@ -23,12 +23,12 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    fn byte(&mut self) -> Result<u8, Rule> {
+    pub(crate) fn byte(&mut self) -> Result<u8, Rule> {
         Ok(self.take(1)?[0])
     }
 
     /// An unsigned LEB128 number in its shortest form.
-    pub(super) fn unsigned(&mut self) -> Result<u64, Rule> {
+    pub(crate) fn unsigned(&mut self) -> Result<u64, Rule> {
         let mut value = 0_u64;
         let mut shift = 0;
         loop {
@@ -49,7 +49,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A signed LEB128 number in its shortest form.
-    pub(super) fn signed(&mut self) -> Result<i64, Rule> {
+    pub(crate) fn signed(&mut self) -> Result<i64, Rule> {
         let mut value = 0_i64;
         let mut shift = 0;
         let mut before = 0_u8;
@@ -77,7 +77,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// What the values of a run-length column are.
-pub(super) trait Value<'a>: Copy {
+pub(crate) trait Value<'a>: Copy {
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, Rule>;
 }
 
@@ -105,7 +105,7 @@ impl<'a> Value<'a> for &'a str {
 ///
 /// # Errors
 /// More than `max` cells, a run of no cells, or what `each` finds.
-pub(super) fn runs<'a, T: Value<'a>>(
+pub(crate) fn runs<'a, T: Value<'a>>(
     column: &'a [u8],
     max: u64,
     mut each: impl FnMut(u64, Option<T>) -> Result<(), Rule>,
@@ -138,7 +138,7 @@ pub(super) fn runs<'a, T: Value<'a>>(
 }
 
 /// Number of cells of a boolean column that must be false throughout.
-pub(super) fn all_false(column: &[u8]) -> Result<u64, Rule> {
+pub(crate) fn all_false(column: &[u8]) -> Result<u64, Rule> {
     let mut cursor = Cursor(column);
     if cursor.is_done() {
         return Ok(0);

@@ -6,7 +6,7 @@
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use crate::limits;
+use crate::{limits, wire::window::Dictionary};
 
 /// What every sync flush ends with; not sent.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
@@ -24,6 +24,8 @@ pub enum FrameError {
     Corrupt,
     #[error("a frame that inflates beyond a message")]
     Bomb,
+    #[error("the dictionary cannot be set here")]
+    Dictionary,
 }
 
 /// The sending half of one direction.
@@ -37,6 +39,15 @@ impl Default for Deflater {
 }
 
 impl Deflater {
+    /// Puts a dictionary in front of what comes next: before the first message, or between two.
+    ///
+    /// # Errors
+    /// `Dictionary`, after which this direction cannot go on.
+    pub fn prime(&mut self, dictionary: &Dictionary) -> Result<(), FrameError> {
+        let set = self.0.set_dictionary(dictionary.bytes());
+        set.map(drop).map_err(|_state| FrameError::Dictionary)
+    }
+
     /// The frame of a message: length and compressed bytes. Frames must be sent in the order they
     /// were made, each once.
     ///
@@ -44,19 +55,30 @@ impl Deflater {
     /// `Empty` and `TooLong` when the bytes are no message; `Corrupt` should the compressor fail,
     /// after which this direction cannot go on.
     pub fn frame(&mut self, message: &[u8]) -> Result<Vec<u8>, FrameError> {
+        let mut out = vec![0; 4];
+        self.deflate(message, &mut out)?;
+        let length = u32::try_from(out.len() - 4).map_err(|_long| FrameError::Corrupt)?;
+        out[..4].copy_from_slice(&length.to_be_bytes());
+        Ok(out)
+    }
+
+    /// Appends the compressed bytes of a message, as [`Deflater::frame`] without the length.
+    ///
+    /// # Errors
+    /// Those of [`Deflater::frame`].
+    pub fn deflate(&mut self, message: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
         if message.len() > limits::MESSAGE_BYTES_MAX {
             return Err(FrameError::TooLong(message.len()));
         }
         if message.is_empty() {
             return Err(FrameError::Empty);
         }
-        let mut out = vec![0; 4];
         let before = self.0.total_in();
         loop {
             out.reserve(STEP.min(message.len() / 2 + 64));
             let done = usize::try_from(self.0.total_in() - before).unwrap_or(usize::MAX);
             self.0
-                .compress_vec(&message[done..], &mut out, FlushCompress::Sync)
+                .compress_vec(&message[done..], out, FlushCompress::Sync)
                 .map_err(|_state| FrameError::Corrupt)?;
             let done = self.0.total_in() - before;
             if done == message.len() as u64 && out.len() < out.capacity() {
@@ -67,9 +89,7 @@ impl Deflater {
             return Err(FrameError::Corrupt);
         }
         out.truncate(out.len() - TAIL.len());
-        let length = u32::try_from(out.len() - 4).map_err(|_long| FrameError::Corrupt)?;
-        out[..4].copy_from_slice(&length.to_be_bytes());
-        Ok(out)
+        Ok(())
     }
 }
 
@@ -96,6 +116,15 @@ impl Default for Inflater {
 }
 
 impl Inflater {
+    /// Puts a dictionary where the sender put it: before the first message, or between two.
+    ///
+    /// # Errors
+    /// `Dictionary`, after which this direction cannot go on.
+    pub fn prime(&mut self, dictionary: &Dictionary) -> Result<(), FrameError> {
+        let set = self.0.set_dictionary(dictionary.bytes());
+        set.map(drop).map_err(|_state| FrameError::Dictionary)
+    }
+
     /// The message in a frame; `frame` is without its length. Never more than
     /// [`limits::MESSAGE_BYTES_MAX`] bytes come to exist. After an error the stream is to be
     /// closed: the window is lost.
