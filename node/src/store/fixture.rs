@@ -130,6 +130,14 @@ fn entry(site: SiteId) -> NodeEntry {
     }
 }
 
+/// The county's machines, that of `site` in another standing.
+pub(super) fn roster_with(site: SiteId, status: NodeStatus) -> Roster {
+    let mut nodes = [HUB, TOWN, SHIQIAO, QINGXI].map(entry).to_vec();
+    let found = nodes.iter_mut().filter(|n| n.site == site);
+    found.for_each(|n| n.status = status);
+    Roster { nodes }
+}
+
 pub(super) fn roster_without(site: SiteId) -> Roster {
     let sites = [HUB, TOWN, SHIQIAO, QINGXI];
     Roster {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use cuntong_protocol::{
+    control::{Body, NodeStatus},
     id::{ChangeHash, Kind},
     log::{Entry, LogId, Seal},
     policy,
@@ -10,11 +11,14 @@ use cuntong_protocol::{
         Effect, Input, Me, Peer, Role, Session,
         host::{Performed, perform},
     },
+    time::Millis,
 };
 
 use crate::store::{
     Db, Held, Linked, Traffic,
-    fixture::{County, HUB, NOW, SHIQIAO, TOWN, assert_equal, case, opening, send, write},
+    fixture::{
+        County, HUB, NOW, SHIQIAO, TOWN, assert_equal, case, opening, roster_with, send, write,
+    },
     log::EntryState,
 };
 
@@ -54,11 +58,11 @@ fn end<'a>(county: &County, db: &'a mut Db, other: &Db, role: Role) -> End<'a> {
 }
 
 /// Gives an end what came, and carries what it says over.
-fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>) -> bool {
+fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>, now: Millis) -> bool {
     let Some(input) = at.coming.pop_front() else {
         return false;
     };
-    at.session.handle(input, NOW).unwrap();
+    at.session.handle(input, now).unwrap();
     while let Some(effect) = at.session.poll() {
         if let Effect::Send(message) = effect {
             to.push_back(Input::Message(message));
@@ -70,7 +74,7 @@ fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>) -> bool {
         let peer = at.session.peer().clone();
         let mut linked = Linked {
             db: at.db,
-            now: NOW,
+            now,
             traffic: Traffic::default(),
         };
         let Performed { answers, .. } = perform(effect, &peer, &mut linked).unwrap();
@@ -80,7 +84,11 @@ fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>) -> bool {
 }
 
 /// One session from greeting to rest.
-fn meet(county: &County, lower: &mut Db, upper: &mut Db) {
+pub(super) fn meet(county: &County, lower: &mut Db, upper: &mut Db) {
+    meet_at(county, lower, upper, NOW);
+}
+
+pub(super) fn meet_at(county: &County, lower: &mut Db, upper: &mut Db, now: Millis) {
     let callee = end(county, upper, lower, Role::Callee);
     let (mut callee_session, mut callee_coming) = (callee.session, callee.coming);
     let mut caller = end(county, lower, upper, Role::Caller);
@@ -90,7 +98,7 @@ fn meet(county: &County, lower: &mut Db, upper: &mut Db) {
             session: callee_session,
             coming: callee_coming,
         };
-        let moved = turn(&mut caller, &mut up.coming) | turn(&mut up, &mut caller.coming);
+        let moved = turn(&mut caller, &mut up.coming, now) | turn(&mut up, &mut caller.coming, now);
         (callee_session, callee_coming) = (up.session, up.coming);
         if !moved {
             return;
@@ -180,6 +188,24 @@ fn a_refusal_reaches_its_author_through_the_relay_and_everything_else_goes_on() 
     meet(&county, &mut town, &mut hub);
     assert_equal(&village, &hub);
     assert_equal(&town, &hub);
+}
+
+#[test]
+fn a_machine_that_was_suspended_is_heard_again_once_it_is_reinstated() {
+    let mut county = County::new();
+    let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
+    let doc = case(SHIQIAO, 1).doc(Kind::Application);
+    write(&mut village, doc, "一");
+    meet(&county, &mut village, &mut hub);
+    write(&mut village, doc, "二");
+    let suspended = county.publish(&Body::Roster(roster_with(SHIQIAO, NodeStatus::Suspended)));
+    hub.take_control(&suspended, NOW).unwrap();
+    meet(&county, &mut village, &mut hub);
+    assert_eq!(hub.counts().unwrap(), (1, 1));
+    let reinstated = county.publish(&Body::Roster(roster_with(SHIQIAO, NodeStatus::Active)));
+    hub.take_control(&reinstated, NOW).unwrap();
+    meet(&county, &mut village, &mut hub);
+    assert_equal(&village, &hub);
 }
 
 #[test]
