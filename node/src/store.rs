@@ -29,6 +29,7 @@ pub mod refuse;
 pub mod repair;
 pub mod replica;
 pub mod schema;
+mod spent;
 pub mod verify;
 
 #[cfg(test)]

@@ -74,6 +74,13 @@ pub const CLOCK_AHEAD_MS_MAX: i64 = 24 * 3_600 * 1000;
 pub const CLOCK_DOUBT_MS: i64 = 10 * 60 * 1000;
 /// Epochs of one machine whose entries in one scope are taken: five years of daily power cuts.
 pub const EPOCHS_MAX: i64 = 2_000;
+/// Documents one machine may begin at a node in a day: ten times what a village brings after a
+/// month without a line (2 000 cases).
+pub const QUOTA_DOCUMENTS: u64 = 20_000;
+/// Entries of one machine a node takes in a day: ten changes for each of those documents.
+pub const QUOTA_ENTRIES: u64 = 200_000;
+/// Content of one machine a node takes in a day.
+pub const QUOTA_BYTES: u64 = 256 * 1024 * 1024;
 /// A file taken from the inbox.
 pub const INBOX_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 

@@ -85,6 +85,7 @@ impl Db {
         )?;
         let id = self.conn.last_insert_rowid();
         for (row, head) in newer {
+            self.no_longer_put_off(row, head.seq, receipt.holder)?;
             self.exec(
                 "INSERT INTO receipt_line (holder, log, seq, chain, at, receipt)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)
