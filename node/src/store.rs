@@ -35,7 +35,7 @@ pub mod verify;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 
 pub use commit::{Committed, Local};
 pub use cuntong_protocol::sync::Admission;

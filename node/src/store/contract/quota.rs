@@ -11,7 +11,8 @@ use super::sessions::{meet, meet_at};
 use crate::store::{
     Db,
     fixture::{
-        County, HUB, NOW, QINGXI, SHIQIAO, TOWN, assert_equal, case, node_of, opening, write,
+        County, HUB, NOW, QINGXI, SHIQIAO, TOWN, assert_equal, case, log_case, node_of, opening,
+        write,
     },
 };
 
@@ -53,7 +54,7 @@ fn a_machine_past_its_quota_is_put_off_loses_nothing_and_holds_up_nobody() {
     fill_the_day(&hub, SHIQIAO, NOW);
     let doc = case(SHIQIAO, 1).doc(Kind::Application);
     write(&mut village, doc, "张三");
-    write(&mut other, case(QINGXI, 1).doc(Kind::Application), "李四");
+    log_case(&mut other, 1, "李四");
     let epoch = village.identity().unwrap().writer.epoch;
     for later in [0, 1, DAY_MS / 2] {
         meet_at(&county, &mut village, &mut hub, NOW.after(later));
@@ -83,7 +84,7 @@ fn what_a_hub_passes_down_is_not_counted_against_its_writer() {
     let county = County::new();
     let (mut other, mut town, mut hub) = (county.node(QINGXI), county.node(TOWN), county.node(HUB));
     fill_the_day(&town, QINGXI, NOW);
-    write(&mut other, case(QINGXI, 1).doc(Kind::Application), "李四");
+    log_case(&mut other, 1, "李四");
     meet(&county, &mut other, &mut hub);
     meet(&county, &mut town, &mut hub);
     assert_eq!(town.counts().unwrap().0, 1);
@@ -95,11 +96,7 @@ fn what_was_counted_is_what_the_log_says() {
     let (mut village, mut town, mut hub) =
         (county.node(SHIQIAO), county.node(TOWN), county.node(HUB));
     for n in [1, 2, 1] {
-        write(
-            &mut village,
-            case(SHIQIAO, n).doc(Kind::Application),
-            "张三",
-        );
+        log_case(&mut village, n, "张三");
         meet(&county, &mut village, &mut town);
         meet(&county, &mut town, &mut hub);
     }

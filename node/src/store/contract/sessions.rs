@@ -17,7 +17,8 @@ use cuntong_protocol::{
 use crate::store::{
     Db, Held, Linked, Traffic,
     fixture::{
-        County, HUB, NOW, SHIQIAO, TOWN, assert_equal, case, opening, roster_with, send, write,
+        County, HUB, NOW, SHIQIAO, TOWN, acts, assert_equal, case, log_case, opening, roster_with,
+        send, write,
     },
     log::EntryState,
 };
@@ -159,17 +160,9 @@ fn a_refusal_reaches_its_author_through_the_relay_and_everything_else_goes_on() 
     let county = County::new();
     let (mut village, mut town, mut hub) =
         (county.node(SHIQIAO), county.node(TOWN), county.node(HUB));
-    write(
-        &mut village,
-        case(SHIQIAO, 1).doc(Kind::Application),
-        "张三",
-    );
+    log_case(&mut village, 1, "张三");
     poison(&mut village);
-    write(
-        &mut village,
-        case(SHIQIAO, 2).doc(Kind::Application),
-        "李四",
-    );
+    log_case(&mut village, 2, "李四");
     let before = village.identity().unwrap().writer.epoch;
     meet(&county, &mut village, &mut town);
     meet(&county, &mut town, &mut hub);
@@ -179,11 +172,7 @@ fn a_refusal_reaches_its_author_through_the_relay_and_everything_else_goes_on() 
     assert_eq!(tray.len(), 1);
     assert!(!tray[0].made);
     assert!(village.identity().unwrap().writer.epoch > before);
-    write(
-        &mut village,
-        case(SHIQIAO, 1).doc(Kind::Application),
-        "张三丰",
-    );
+    log_case(&mut village, 1, "张三丰");
     meet(&county, &mut village, &mut hub);
     meet(&county, &mut town, &mut hub);
     assert_equal(&village, &hub);
@@ -213,11 +202,7 @@ fn documents_that_differ_under_equal_vectors_are_found_and_mended() {
     let county = County::new();
     let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
     for n in 1..6 {
-        write(
-            &mut village,
-            case(SHIQIAO, n).doc(Kind::Application),
-            "张三",
-        );
+        log_case(&mut village, n, "张三");
     }
     meet(&county, &mut village, &mut hub);
     let lost = case(SHIQIAO, 3).doc(Kind::Application);
@@ -256,15 +241,7 @@ fn a_restored_node_meets_its_past_and_both_end_with_every_act_once() {
     }
     assert_equal(&village, &hub);
     assert!(village.verify().unwrap().is_sound());
-    let acts = |n| {
-        hub.doc(doc(n))
-            .unwrap()
-            .unwrap()
-            .reading()
-            .unwrap()
-            .acts
-            .len()
-    };
+    let acts = |n| acts(&hub, doc(n));
     assert_eq!((acts(1), acts(2)), (3, 1));
     assert_eq!(village.orphans().unwrap(), 0);
     send(&village, &mut hub, false);
