@@ -29,12 +29,13 @@ pub mod refuse;
 pub mod repair;
 pub mod replica;
 pub mod schema;
+mod spent;
 pub mod verify;
 
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 
 pub use commit::{Committed, Local};
 pub use cuntong_protocol::sync::Admission;

@@ -4,8 +4,9 @@
 //! panics on some hostile changes and makes documents of others that load no more, sees only what
 //! passed a scan of our own, and then on a twin that is thrown away.
 //!
-//! [`batch`]: seal and chain, writer, scope, amount. [`entry`]: structure, then what it writes,
-//! then the twin. Both are total: they answer, whatever the bytes. The build must unwind on
+//! [`batch`]: seal and chain, writer, scope, amount. [`Cost::within_quota`]: what the writer has cost
+//! this node of late. [`entry`]: structure, then what it writes, then the twin. All are total: they
+//! answer, whatever the bytes. The build must unwind on
 //! panic; an executable that uses the gate should keep the panic hook from printing, because the
 //! message may quote content.
 
@@ -27,10 +28,12 @@ use crate::{
 
 mod chunk;
 pub(crate) mod column;
+mod quota;
 mod rule;
 #[cfg(test)]
 mod tests;
 
+pub use quota::Cost;
 pub use rule::Rule;
 
 use chunk::Scanned;

@@ -82,6 +82,13 @@ pub const BUNDLE_HEADER_BYTES_MAX: usize = 256;
 pub const BUNDLE_MESSAGES_MAX: u64 = 50_000;
 /// A bundle file.
 pub const BUNDLE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// Documents one machine may begin at a node in a day: ten times what a village brings after a
+/// month without a line (2 000 cases).
+pub const QUOTA_DOCUMENTS: u64 = 20_000;
+/// Entries of one machine a node takes in a day: ten changes for each of those documents.
+pub const QUOTA_ENTRIES: u64 = 200_000;
+/// Content of one machine a node takes in a day.
+pub const QUOTA_BYTES: u64 = 256 * 1024 * 1024;
 /// A file taken from the inbox.
 pub const INBOX_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 

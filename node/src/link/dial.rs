@@ -28,6 +28,10 @@ pub(super) enum Order {
 /// How long after a wake-up another one is thought to be the same.
 const AT_MOST_EVERY: Duration = Duration::from_millis(200);
 
+/// How long a session that had to leave logs out goes on before another one asks for them again:
+/// a day's quota frees by the hour.
+const LEFT_OUT_AGAIN: Duration = Duration::from_secs(3_600);
+
 struct Caller {
     shared: Arc<Shared>,
     orders: mpsc::Receiver<Order>,
@@ -127,7 +131,14 @@ impl Caller {
         let interrupt = loop {
             tokio::select! {
                 ended = &mut running => break Interrupt::Ended(ended),
-                Some(event) = events.recv() => had |= self.hear(index, peer, event),
+                Some(event) = events.recv() => {
+                    if leaves_out(&event) {
+                        let soon = tokio::time::sleep(LEFT_OUT_AGAIN).deadline();
+                        let sooner = soon.min(home.deadline());
+                        home.as_mut().reset(sooner);
+                    }
+                    had |= self.hear(index, peer, event);
+                }
                 Some(order) = self.orders.recv() => match order {
                     Order::Sync(waiter) => {
                         self.waiters.push(waiter);
@@ -296,6 +307,14 @@ impl Caller {
                     .note(index, |up| up.state = UpstreamState::Waiting);
             }
         }
+    }
+}
+
+/// Whether logs stay behind that the peer refused for this session.
+fn leaves_out(event: &Event) -> bool {
+    match event {
+        Event::Met => false,
+        Event::Settled(settled) => !settled.stalled.is_empty(),
     }
 }
 

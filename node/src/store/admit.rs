@@ -90,15 +90,13 @@ impl Db {
                 })?;
                 Ok(admission)
             }
-            Ok(_) if !upstream && self.too_many_epochs(&batch.log)? => {
-                let rule = Rule::Epochs;
-                let rejection =
-                    Rejection::whole(batch.log, batch.first, rule.code(), rule.zh(), me);
-                self.transact(|db| db.refuse_whole(batch, &rejection, now))?;
-                admission.rejections.push(rejection);
-                Ok(admission)
-            }
             Ok(fresh) => {
+                if let Some(rule) = self.too_dear(&work, me)? {
+                    admission
+                        .rejections
+                        .push(self.refuse_whole(batch, rule, me, now)?);
+                    return Ok(admission);
+                }
                 admission.head = self.transact(|db| db.take_in(&mut work, &fresh, &batch.seal))?;
                 admission.rejections = work.rejections;
                 Ok(admission)
@@ -109,10 +107,9 @@ impl Db {
                 Ok(admission)
             }
             Err(BatchError::Refused(rule)) => {
-                let rejection =
-                    Rejection::whole(batch.log, batch.first, rule.code(), rule.zh(), me);
-                self.transact(|db| db.refuse_whole(batch, &rejection, now))?;
-                admission.rejections.push(rejection);
+                admission
+                    .rejections
+                    .push(self.refuse_whole(batch, rule, me, now)?);
                 Ok(admission)
             }
         }
@@ -153,6 +150,22 @@ impl Db {
         })?;
         admission.rejections = work.rejections;
         Ok(admission)
+    }
+
+    /// The bound on what a writer may cost that it has reached; no batch breaks one by itself. What
+    /// comes from above was let in there, and what this node wrote is its own.
+    fn too_dear(&self, work: &Work, me: NodeId) -> Result<Option<Rule>> {
+        if work.upstream {
+            return Ok(None);
+        }
+        if self.too_many_epochs(&work.log)? {
+            return Ok(Some(Rule::Epochs));
+        }
+        let node = work.log.writer.node;
+        if node == me {
+            return Ok(None);
+        }
+        Ok(self.spent(node, work.now)?.within_quota().err())
     }
 
     /// Whether a log would be one more of a machine that has begun epoch after epoch: every log
@@ -212,7 +225,29 @@ impl Db {
         )
     }
 
-    fn refuse_whole(&mut self, batch: &Batch, rejection: &Rejection, now: Millis) -> Result<()> {
+    /// Answers a batch that is not taken as a whole. It is kept in quarantine, unless it comes
+    /// again by itself.
+    fn refuse_whole(
+        &mut self,
+        batch: &Batch,
+        rule: Rule,
+        me: NodeId,
+        now: Millis,
+    ) -> Result<Rejection> {
+        let rejection = Rejection::whole(batch.log, batch.first, rule.code(), rule.zh(), me);
+        self.transact(|db| {
+            if !rule.passes() {
+                db.quarantine_whole(batch, &rejection, now)?;
+            }
+            // A log nobody may write gets no row: made-up names must not fill the table.
+            if rule.passes() || db.find_log(&batch.log)?.is_some() {
+                db.put_rejection(&rejection, true, now)?;
+            }
+            Ok(rejection)
+        })
+    }
+
+    fn quarantine_whole(&self, batch: &Batch, rejection: &Rejection, now: Millis) -> Result<()> {
         let body = minicbor::to_vec(batch).map_err(|_infallible| StoreError::Damaged("batch"))?;
         let put = Put {
             log: &batch.log,
@@ -223,12 +258,7 @@ impl Db {
             reason: &rejection.reason,
             body: &body,
         };
-        self.quarantine(&put, now)?;
-        // A log nobody may write gets no row: made-up names must not fill the table.
-        if self.find_log(&batch.log)?.is_some() {
-            self.put_rejection(rejection, true, now)?;
-        }
-        Ok(())
+        self.quarantine(&put, now)
     }
 
     fn take_in(&mut self, work: &mut Work, fresh: &gate::Fresh, seal: &Seal) -> Result<LogHead> {
@@ -259,6 +289,8 @@ impl Db {
         }
         self.put_seal(row, seal)?;
         self.set_head(row, work.log, head)?;
+        self.spend(work.log.writer.node, row, fresh.first - 1, work.now)?;
+        self.no_longer_put_off(row, head.seq, identity.node)?;
         self.finish_work(work, identity.node)?;
         if work.log.writer == identity.writer {
             // Entries of the present epoch that were not here: the past was lost.

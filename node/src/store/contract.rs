@@ -6,6 +6,7 @@ mod epochs;
 mod handle;
 mod logs;
 mod people;
+mod quota;
 mod refusals;
 mod rows;
 mod sessions;

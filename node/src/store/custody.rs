@@ -85,6 +85,7 @@ impl Db {
         )?;
         let id = self.conn.last_insert_rowid();
         for (row, head) in newer {
+            self.no_longer_put_off(row, head.seq, receipt.holder)?;
             self.exec(
                 "INSERT INTO receipt_line (holder, log, seq, chain, at, receipt)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -313,37 +314,6 @@ impl Db {
             };
         }
         Ok(waiting)
-    }
-
-    /// Time of the newest receipt of the county.
-    ///
-    /// # Errors
-    /// A failing disk.
-    pub fn county_receipt_at(&self) -> Result<Option<Millis>> {
-        let counties = self.county_nodes();
-        let rows = self.all(
-            "SELECT holder, max(at) FROM receipt GROUP BY holder",
-            [],
-            |r| Ok((NodeId(r.get(0)?), Millis(r.get(1)?))),
-        )?;
-        Ok(rows
-            .into_iter()
-            .filter(|(holder, _)| counties.contains(holder))
-            .map(|(_, at)| at)
-            .max())
-    }
-
-    /// Time of the newest receipt of each node.
-    ///
-    /// # Errors
-    /// A failing disk.
-    pub fn receipt_times(&self) -> Result<BTreeMap<NodeId, Millis>> {
-        let rows = self.all(
-            "SELECT holder, max(at) FROM receipt GROUP BY holder",
-            [],
-            |r| Ok((NodeId(r.get(0)?), Millis(r.get(1)?))),
-        )?;
-        Ok(rows.into_iter().collect())
     }
 
     /// The head a receipt of `holder` names for a log, when this node holds the same branch.

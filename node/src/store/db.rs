@@ -21,6 +21,7 @@ use super::{
     epoch::Marker,
     error::{Result, StoreError},
     schema,
+    spent::Spent,
 };
 
 /// Who this node is.
@@ -66,6 +67,7 @@ pub struct Db {
     pub(super) nonce: [u8; 16],
     pub(super) derived: &'static Derived,
     pub(super) cache: RefCell<Cache>,
+    pub(super) spent: RefCell<Spent>,
     depth: u32,
     news: Vec<(LogId, LogHead)>,
     crash: Cell<Option<u64>>,
@@ -118,6 +120,7 @@ impl Db {
             nonce,
             derived,
             cache: RefCell::new(Cache::new(super::docs::CACHED_MAX)),
+            spent: RefCell::default(),
             depth: 0,
             news: Vec::new(),
             crash: Cell::new(None),
@@ -230,6 +233,7 @@ impl Db {
     /// Rolls back. A full or failing disk may have made SQLite roll back everything already.
     fn undo(&self, outer: bool) {
         self.cache.borrow_mut().clear();
+        self.recount();
         if self.conn.is_autocommit() {
             return;
         }

@@ -123,19 +123,6 @@ impl Db {
         Ok(self.doc(id)?.unwrap_or_else(|| Doc::new(id)))
     }
 
-    /// The heads of a document; empty when it is not here.
-    ///
-    /// # Errors
-    /// A failing disk.
-    pub fn doc_heads(&self, id: DocId) -> Result<Vec<ChangeHash>> {
-        let heads = self.first(
-            "SELECT heads FROM document WHERE id = ?1",
-            [&id.0[..]],
-            |r| r.get::<_, Vec<u8>>(0),
-        )?;
-        Ok(heads.map(|h| split(&h)).unwrap_or_default())
-    }
-
     /// All documents of a scope after `after`, in the order of their ids; at most `limit`.
     ///
     /// # Errors

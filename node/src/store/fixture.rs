@@ -19,10 +19,11 @@ use rusqlite::Connection;
 
 use super::{Committed, Db, Derived, Local, MemoryMarker, Opening};
 
-pub(super) const HUB: SiteId = SiteId(1);
-pub(super) const TOWN: SiteId = SiteId(2);
-pub(super) const SHIQIAO: SiteId = SiteId(3);
-pub(super) const QINGXI: SiteId = SiteId(4);
+pub(crate) const HUB: SiteId = SiteId(1);
+pub(crate) const TOWN: SiteId = SiteId(2);
+pub(crate) const SHIQIAO: SiteId = SiteId(3);
+pub(crate) const QINGXI: SiteId = SiteId(4);
+pub(crate) const SITES: [SiteId; 4] = [HUB, TOWN, SHIQIAO, QINGXI];
 /// 2026-03-02 09:00 in China.
 pub(super) const NOW: Millis = Millis(1_772_413_200_000);
 
@@ -34,28 +35,34 @@ fn public(n: u8) -> [u8; 32] {
     key(n).verifying_key().to_bytes()
 }
 
+/// The signing key of the machine of a site, as others know it.
+pub(crate) fn public_of(site: SiteId) -> [u8; 32] {
+    public(seed(site))
+}
+
 /// Seed of the signing key of the machine of a site.
-pub(super) fn seed(site: SiteId) -> u8 {
+pub(crate) fn seed(site: SiteId) -> u8 {
     u8::try_from(site.0).unwrap() + 100
 }
 
 pub(super) fn node_of(site: SiteId) -> NodeId {
-    NodeId::of_key(&public(seed(site)))
+    NodeId::of_key(&public_of(site))
 }
 
-pub(super) fn person(site: SiteId) -> PersonId {
+pub(crate) fn person(site: SiteId) -> PersonId {
     PersonId([u8::try_from(site.0).unwrap(); 8])
 }
 
 /// The county's control documents, in the order to take them.
-pub(super) struct County {
+#[derive(Clone)]
+pub(crate) struct County {
     pub(super) trust: Trust,
     first: Vec<u8>,
     rest: Vec<Vec<u8>>,
 }
 
 impl County {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let authority = Authority {
             roots: vec![public(1), public(2), public(3)],
             threshold: 2,
@@ -70,16 +77,21 @@ impl County {
             first,
             rest: Vec::new(),
         };
-        let nodes = [HUB, TOWN, SHIQIAO, QINGXI].map(entry).to_vec();
+        let nodes = SITES.map(entry).to_vec();
         county.publish(&Body::Roster(Roster { nodes }));
         county.publish(&Body::Places(places()));
         county.publish(&Body::Directory(directory()));
         county
     }
 
-    /// Signs and takes the next version of a document.
+    /// Signs and takes the next version of a document of the whole county.
     pub(super) fn publish(&mut self, body: &Body) -> Vec<u8> {
-        let content = self.trust.next(SiteId(0), body, NOW);
+        self.publish_for(SiteId(0), body)
+    }
+
+    /// The same of one site's document; nodes made from now on have it.
+    pub(crate) fn publish_for(&mut self, site: SiteId, body: &Body) -> Vec<u8> {
+        let content = self.trust.next(site, body, NOW);
         let bytes = Signed::sign(content, &[&key(9)]);
         self.trust.take(&bytes).unwrap();
         self.rest.push(bytes.clone());
@@ -97,7 +109,7 @@ impl County {
         db
     }
 
-    pub(super) fn enrol_in(&self, db: &mut Db, site: SiteId) {
+    pub(crate) fn enrol_in(&self, db: &mut Db, site: SiteId) {
         db.set_identity(&[seed(site); 32], NOW).unwrap();
         db.found(&self.first, self.trust.county(), NOW).unwrap();
         for bytes in &self.rest {
@@ -123,7 +135,7 @@ fn entry(site: SiteId) -> NodeEntry {
         node: node_of(site),
         site,
         spki: [seed(site); 32],
-        sign_key: public(seed(site)),
+        sign_key: public_of(site),
         status: NodeStatus::Active,
         cutoff: None,
         slot: 1,
@@ -131,14 +143,18 @@ fn entry(site: SiteId) -> NodeEntry {
     }
 }
 
+/// The county's machines, that of `site` in another standing.
+pub(super) fn roster_with(site: SiteId, status: NodeStatus) -> Roster {
+    let mut nodes = SITES.map(entry).to_vec();
+    let found = nodes.iter_mut().filter(|n| n.site == site);
+    found.for_each(|n| n.status = status);
+    Roster { nodes }
+}
+
 pub(super) fn roster_without(site: SiteId) -> Roster {
-    let sites = [HUB, TOWN, SHIQIAO, QINGXI];
+    let left = SITES.into_iter().filter(|s| *s != site);
     Roster {
-        nodes: sites
-            .into_iter()
-            .filter(|s| *s != site)
-            .map(entry)
-            .collect(),
+        nodes: left.map(entry).collect(),
     }
 }
 
@@ -167,21 +183,25 @@ fn places() -> Places {
     }
 }
 
+/// What the person of a site may do.
+pub(crate) fn roles(site: SiteId) -> Vec<Role> {
+    match site {
+        HUB => vec![Role::CountyClerk, Role::Decider, Role::Publisher],
+        TOWN => vec![Role::Clerk, Role::Decider, Role::Publisher],
+        _village => vec![Role::Agent, Role::Publisher],
+    }
+}
+
 fn directory() -> Directory {
-    let of = |site, roles: Vec<Role>| Person {
+    let of = |site| Person {
         id: person(site),
         name: format!("{site}经办人"),
         site,
-        roles,
+        roles: roles(site),
         until: None,
     };
     Directory {
-        people: vec![
-            of(HUB, vec![Role::CountyClerk, Role::Decider, Role::Publisher]),
-            of(TOWN, vec![Role::Clerk, Role::Decider, Role::Publisher]),
-            of(SHIQIAO, vec![Role::Agent, Role::Publisher]),
-            of(QINGXI, vec![Role::Agent, Role::Publisher]),
-        ],
+        people: SITES.map(of).to_vec(),
     }
 }
 
@@ -207,6 +227,18 @@ fn act(site: SiteId, role: Role, body: ActBody) -> Act {
 pub(super) fn write(db: &mut Db, doc: DocId, name: &str) -> Committed {
     let local = local(db, doc, name);
     db.commit(local).unwrap()
+}
+
+/// Logs the application of the `n`-th case of the node's own site.
+pub(super) fn log_case(db: &mut Db, n: u8, name: &str) -> Committed {
+    let site = db.site().unwrap();
+    write(db, case(site, n).doc(Kind::Application), name)
+}
+
+/// How many acts a document holds.
+pub(super) fn acts(db: &Db, doc: DocId) -> usize {
+    let doc = db.doc(doc).unwrap().unwrap();
+    doc.reading().unwrap().acts.len()
 }
 
 pub(super) fn local(db: &mut Db, doc: DocId, name: &str) -> Local {

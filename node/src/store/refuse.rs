@@ -7,6 +7,7 @@ use std::{
 
 use cuntong_protocol::{
     document::{Doc, DocError, Write, change_facts},
+    gate::Rule,
     id::{CaseId, ChangeHash, DocId, Kind, NodeId},
     log::{LogHead, LogId, Rejection},
     time::Millis,
@@ -200,6 +201,15 @@ impl Db {
         Ok(put > 0)
     }
 
+    /// Forgets that `by` put a log off: it has taken it up to `seq`.
+    pub(super) fn no_longer_put_off(&self, row: i64, seq: u64, by: NodeId) -> Result<()> {
+        self.exec(
+            "DELETE FROM rejection WHERE log = ?1 AND seq <= ?2 AND by_node = ?3 AND rule = ?4",
+            (row, seq.cast_signed(), &by.0[..], Rule::Quota.code()),
+        )?;
+        Ok(())
+    }
+
     /// Refusals, newest first: all of them, or those of one case.
     ///
     /// # Errors
@@ -386,6 +396,7 @@ impl Db {
         let seq = head.seq.cast_signed();
         self.exec("DELETE FROM seal WHERE log = ?1 AND seq > ?2", (row, seq))?;
         self.exec("DELETE FROM entry WHERE log = ?1 AND seq > ?2", (row, seq))?;
+        self.recount();
         self.set_head(row, log, head)
     }
 

@@ -244,6 +244,11 @@ impl Linked<'_> {
         let below = trust.roster().nodes.iter();
         let below = below.filter(|n| trust.places().covers(peer.site, n.site));
         let writers = below.map(|n| n.node).collect();
-        self.db.rejections_for(&writers, REJECTIONS_MAX)
+        let mut refusals = self.db.rejections_for(&writers, REJECTIONS_MAX)?;
+        // A log this node refused as a whole may be good by now: it is to come again, and is
+        // refused again where it is not.
+        let me = self.db.identity()?.node;
+        refusals.retain(|r| !(r.is_whole() && r.by == me));
+        Ok(refusals)
     }
 }

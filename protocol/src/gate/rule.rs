@@ -56,6 +56,8 @@ rules! {
     Withheld "G109" "上级未接受该记录",
     /// The machine has begun too many epochs.
     Epochs "G110" "该节点重启纪元过多,请县管理员检查或更换此机",
+    /// The machine has brought as much in one day as a node takes.
+    Quota "G111" "该节点一日内写入的数量已达限量,其余仍在原机,过后自动续收",
     /// Larger than a change may be.
     TooLarge "G201" "单次修改过大",
     /// Not an uncompressed automerge change.
@@ -106,6 +108,13 @@ rules! {
     ActId "G403" "办理行为的编号不属于该写者或已存在",
     /// A field with a bad name or too long a value.
     Field "G404" "字段名称或内容超过限量",
+}
+
+impl Rule {
+    /// Whether waiting mends it: the batch is put off, not refused, and comes again by itself.
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::Quota)
+    }
 }
 
 impl std::fmt::Display for Rule {

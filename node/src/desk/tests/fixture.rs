@@ -3,33 +3,27 @@ use std::{collections::BTreeMap, sync::Arc};
 use cuntong_protocol::{
     act::{Accept, ActBody, Close, Decide, Deliver, DeliveryWay, Reason},
     command::{Actor, LogCase},
-    control::{
-        Authority, Body, Catalogue, Credentials, Directory, Login, NodeEntry, NodeStatus, Person,
-        Place, Places, Roster, Trust, calendar_csv, catalogue, sample,
-        signed::{Content, Signed},
-    },
+    control::{Body, Catalogue, Credentials, Login, calendar_csv, catalogue, sample},
     fields,
-    id::{CaseId, NodeId, PersonId, SiteId},
+    id::{CaseId, SiteId},
     refusal::Refusal,
-    role::{Level, Role},
     text::Private,
     time::Millis,
 };
 use cuntong_web::desk::{CaseQuery, CaseRow, View, Who};
-use ed25519_dalek::SigningKey;
 use rusqlite::Connection;
 
+pub(super) use crate::store::fixture::{HUB, QINGXI, SHIQIAO, TOWN, public_of};
 use crate::{
     clock::Clock,
     desk::{NoLinks, NodeDesk, ground::Ground, list},
-    store::{MemoryMarker, Opening, Store},
+    store::{
+        MemoryMarker, Opening, Store,
+        fixture::{self, SITES, person, roles, seed},
+    },
     view,
 };
 
-pub(super) const HUB: SiteId = SiteId(1);
-pub(super) const TOWN: SiteId = SiteId(2);
-pub(super) const SHIQIAO: SiteId = SiteId(3);
-pub(super) const QINGXI: SiteId = SiteId(4);
 /// 2026-11-23, a Monday, 09:00 in China.
 pub(super) const NOW: Millis = Millis(1_795_395_600_000);
 /// 临时救助(一般程序): decided by township or county.
@@ -37,37 +31,12 @@ pub(super) const RELIEF: &str = "990010003000";
 pub(super) const LI: &str = "349901197608221121";
 pub(super) const PASSWORD: &str = "石桥-2026";
 
-pub(super) struct County {
-    trust: Trust,
-    first: Vec<u8>,
-    rest: Vec<Vec<u8>>,
-}
+/// The store's county, with a catalogue, a calendar and people who can sign in.
+pub(super) struct County(fixture::County);
 
 impl County {
     pub(super) fn new() -> Self {
-        let authority = Authority {
-            roots: vec![public(1), public(2), public(3)],
-            threshold: 2,
-            registrars: vec![public(9)],
-            transport_ca: Vec::new(),
-        };
-        let content = Content::founding(&authority, NOW);
-        let name = content.founds();
-        let first = Signed::sign(content, &[&key(1), &key(2)]);
-        let mut county = Self {
-            trust: Trust::found(&first, name).unwrap(),
-            first,
-            rest: Vec::new(),
-        };
-        let sites = [HUB, TOWN, SHIQIAO, QINGXI];
-        county.publish(
-            SiteId(0),
-            &Body::Roster(Roster {
-                nodes: sites.map(entry).to_vec(),
-            }),
-        );
-        county.publish(SiteId(0), &Body::Places(places()));
-        county.publish(SiteId(0), &Body::Directory(directory()));
+        let mut county = Self(fixture::County::new());
         county.publish(
             SiteId(0),
             &Body::Catalogue(Catalogue {
@@ -76,7 +45,7 @@ impl County {
         );
         let days = calendar_csv::from_csv(sample::CALENDAR_CSV).unwrap();
         county.publish(SiteId(0), &Body::Calendar(days));
-        for site in sites {
+        for site in SITES {
             county.publish(site, &logins(site, 1));
         }
         county
@@ -84,11 +53,7 @@ impl County {
 
     /// Signs the next version of a document; nodes made from now on have it.
     pub(super) fn publish(&mut self, site: SiteId, body: &Body) -> Vec<u8> {
-        let content = self.trust.next(site, body, NOW);
-        let bytes = Signed::sign(content, &[&key(9)]);
-        let _taken = self.trust.take(&bytes).unwrap();
-        self.rest.push(bytes.clone());
-        bytes
+        self.0.publish_for(site, body)
     }
 
     /// The desk of a site, enrolled, over a database in memory.
@@ -101,14 +66,10 @@ impl County {
             derived: &view::ROWS,
         };
         let store = Store::over(conn, opening).unwrap();
-        let (first, rest, name) = (self.first.clone(), self.rest.clone(), self.trust.county());
+        let county = self.0.clone();
         store
             .write(move |db| {
-                db.set_identity(&[seed(site); 32], NOW)?;
-                db.found(&first, name, NOW)?;
-                for bytes in &rest {
-                    let _taken = db.take_control(bytes, NOW)?;
-                }
+                county.enrol_in(db, site);
                 Ok(())
             })
             .unwrap();
@@ -287,87 +248,5 @@ pub(super) fn actor(site: SiteId) -> Actor {
         person: person(site),
         roles: roles(site),
         site,
-    }
-}
-
-fn roles(site: SiteId) -> Vec<Role> {
-    match site {
-        HUB => vec![Role::CountyClerk, Role::Decider, Role::Publisher],
-        TOWN => vec![Role::Clerk, Role::Decider, Role::Publisher],
-        _ => vec![Role::Agent, Role::Publisher],
-    }
-}
-
-fn person(site: SiteId) -> PersonId {
-    PersonId([u8::try_from(site.0).unwrap(); 8])
-}
-
-fn key(n: u8) -> SigningKey {
-    SigningKey::from_bytes(&[n; 32])
-}
-
-fn public(n: u8) -> [u8; 32] {
-    key(n).verifying_key().to_bytes()
-}
-
-/// The signing key of a site's machine.
-pub(super) fn public_of(site: SiteId) -> [u8; 32] {
-    public(seed(site))
-}
-
-fn seed(site: SiteId) -> u8 {
-    u8::try_from(site.0).unwrap() + 100
-}
-
-fn entry(site: SiteId) -> NodeEntry {
-    NodeEntry {
-        node: NodeId::of_key(&public(seed(site))),
-        site,
-        spki: [seed(site); 32],
-        sign_key: public(seed(site)),
-        status: NodeStatus::Active,
-        cutoff: None,
-        slot: 1,
-        recipient: String::new(),
-    }
-}
-
-fn places() -> Places {
-    let place = |site, parent, level, code: &str, name: &str| Place {
-        site,
-        parent,
-        level,
-        code: code.to_owned(),
-        name: name.to_owned(),
-        before: Vec::new(),
-    };
-    Places {
-        sites: vec![
-            place(HUB, None, Level::County, "349901000000", "云麓县(样例)"),
-            place(TOWN, Some(HUB), Level::Township, "349901101000", "北乡镇"),
-            place(
-                SHIQIAO,
-                Some(TOWN),
-                Level::Village,
-                "349901101203",
-                "石桥村",
-            ),
-            place(QINGXI, Some(TOWN), Level::Village, "349901101204", "青溪村"),
-        ],
-    }
-}
-
-fn directory() -> Directory {
-    Directory {
-        people: [HUB, TOWN, SHIQIAO, QINGXI]
-            .into_iter()
-            .map(|site| Person {
-                id: person(site),
-                name: format!("{site}经办人"),
-                site,
-                roles: roles(site),
-                until: None,
-            })
-            .collect(),
     }
 }

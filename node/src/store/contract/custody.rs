@@ -4,7 +4,7 @@ use cuntong_protocol::{id::Kind, log::Receipt};
 
 use crate::store::{
     Db, Held,
-    fixture::{County, HUB, NOW, SHIQIAO, TOWN, case, send, write},
+    fixture::{County, HUB, NOW, SHIQIAO, TOWN, case, log_case, send, write},
 };
 
 /// A receipt of `holder` for everything it holds, at this moment.
@@ -55,7 +55,6 @@ fn a_record_says_how_far_it_got_with_the_receivers_signature() {
     village.keep_receipts(&carried).unwrap();
     assert_eq!(village.custody(of).unwrap(), Held::County(NOW.after(20)));
     assert_eq!(village.waiting().unwrap().count, 0);
-    assert_eq!(village.county_receipt_at().unwrap(), Some(NOW.after(20)));
     let standings = village.standings(of).unwrap();
     assert_eq!(standings.len(), 2);
     assert!(
@@ -81,11 +80,7 @@ fn a_record_says_how_far_it_got_with_the_receivers_signature() {
 fn a_forged_receipt_is_not_kept() {
     let county = County::new();
     let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
-    write(
-        &mut village,
-        case(SHIQIAO, 1).doc(Kind::Application),
-        "张三",
-    );
+    log_case(&mut village, 1, "张三");
     send(&village, &mut hub, false);
     let mut forged = receipt(&hub, 0);
     forged.at = NOW.after(1);
@@ -97,11 +92,7 @@ fn a_forged_receipt_is_not_kept() {
 fn a_node_signs_only_for_what_is_durable_there() {
     let county = County::new();
     let (mut village, hub) = (county.node(SHIQIAO), county.node(HUB));
-    write(
-        &mut village,
-        case(SHIQIAO, 1).doc(Kind::Application),
-        "张三",
-    );
+    log_case(&mut village, 1, "张三");
     let held: Vec<_> = village.whole_vector().unwrap().into_iter().collect();
     assert!(hub.sign_receipt(&held, NOW).unwrap().held.is_empty());
 }

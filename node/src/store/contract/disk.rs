@@ -5,7 +5,9 @@ use rusqlite::Connection;
 
 use crate::store::{
     Db, Directory, StoreError, backup,
-    fixture::{County, HUB, NOW, SHIQIAO, assert_equal, case, local, opening, send, write},
+    fixture::{
+        County, HUB, NOW, SHIQIAO, assert_equal, case, local, log_case, opening, send, write,
+    },
 };
 
 #[test]
@@ -14,7 +16,7 @@ fn a_power_cut_at_any_step_of_saving_leaves_all_of_it_or_nothing() {
     for after in 0_u64.. {
         let county = County::new();
         let mut village = county.node(SHIQIAO);
-        write(&mut village, case(SHIQIAO, 1).doc(Kind::Application), "一");
+        log_case(&mut village, 1, "一");
         let work = local(&mut village, doc, "二");
         village.set_crash_after(Some(after));
         let said = village.commit(work);
@@ -37,7 +39,7 @@ fn a_power_cut_at_any_step_of_taking_in_leaves_the_batch_whole_or_out() {
         let county = County::new();
         let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
         for n in 1..4 {
-            write(&mut village, case(SHIQIAO, n).doc(Kind::Application), "一");
+            log_case(&mut village, n, "一");
         }
         let log = *village.whole_vector().unwrap().keys().next().unwrap();
         let batch = village.batch(&log, 0).unwrap().unwrap();
@@ -58,7 +60,7 @@ fn a_power_cut_at_any_step_of_taking_in_leaves_the_batch_whole_or_out() {
 fn a_full_disk_saves_nothing_says_so_and_goes_on_when_there_is_room() {
     let county = County::new();
     let mut village = county.node(SHIQIAO);
-    write(&mut village, case(SHIQIAO, 1).doc(Kind::Application), "一");
+    log_case(&mut village, 1, "一");
     let pages: i64 = village
         .connection()
         .query_row("PRAGMA page_count", [], |r| r.get(0))
@@ -84,7 +86,7 @@ fn a_full_disk_saves_nothing_says_so_and_goes_on_when_there_is_room() {
         .connection()
         .execute_batch("PRAGMA max_page_count = 1000000")
         .unwrap();
-    write(&mut village, case(SHIQIAO, 99).doc(Kind::Application), "二");
+    log_case(&mut village, 99, "二");
     assert_eq!(village.counts().unwrap().0, before + 1);
     assert!(village.verify().unwrap().is_sound());
 }
@@ -103,7 +105,7 @@ fn a_backup_restores_to_the_same_records_in_a_new_epoch() {
     let county = County::new();
     let mut village = county.node(SHIQIAO);
     for n in 1..20 {
-        write(&mut village, case(SHIQIAO, n).doc(Kind::Application), "一");
+        log_case(&mut village, n, "一");
     }
     let file = dir.join("backup.db");
     village.backup(&file).unwrap();

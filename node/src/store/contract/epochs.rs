@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::store::{
     Db, Marker as _, MemoryMarker, Opening,
-    fixture::{County, HUB, NOW, SHIQIAO, assert_equal, case, node_of, opening, send, write},
+    fixture::{County, HUB, NOW, SHIQIAO, acts, assert_equal, case, node_of, opening, send, write},
 };
 
 /// A village whose marker the test can reach.
@@ -211,18 +211,7 @@ fn a_power_cut_at_any_step_of_mending_a_fork_loses_and_doubles_nothing() {
         db.adopt_orphans(NOW).unwrap();
         send(&db, &mut hub, false);
         assert_equal(&db, &hub);
-        let acts: usize = [1, 2, 3]
-            .map(|n| {
-                hub.doc(doc(n))
-                    .unwrap()
-                    .unwrap()
-                    .reading()
-                    .unwrap()
-                    .acts
-                    .len()
-            })
-            .iter()
-            .sum();
+        let acts: usize = [1, 2, 3].map(|n| acts(&hub, doc(n))).iter().sum();
         assert_eq!(acts, 5, "cut at step {after}");
         if done {
             return;

@@ -9,7 +9,8 @@ use cuntong_protocol::{
 use crate::store::{
     Local, StoreError,
     fixture::{
-        County, HUB, NOW, QINGXI, SHIQIAO, TOWN, assert_equal, case, local, person, send, write,
+        County, HUB, NOW, QINGXI, SHIQIAO, TOWN, assert_equal, case, local, log_case, person, send,
+        write,
     },
 };
 
@@ -161,11 +162,7 @@ fn a_relay_passes_on_what_it_never_wrote_and_the_end_verifies_the_author() {
     let county = County::new();
     let (mut village, mut town, mut hub) =
         (county.node(SHIQIAO), county.node(TOWN), county.node(HUB));
-    write(
-        &mut village,
-        case(SHIQIAO, 1).doc(Kind::Application),
-        "张三",
-    );
+    log_case(&mut village, 1, "张三");
     send(&village, &mut town, false);
     write(&mut town, case(SHIQIAO, 1).doc(Kind::Handling), "收");
     send(&town, &mut hub, false);
@@ -208,11 +205,7 @@ fn a_document_damaged_on_disk_is_found_and_made_again() {
     let mut village = county.node(SHIQIAO);
     let doc = case(SHIQIAO, 1).doc(Kind::Application);
     write(&mut village, doc, "张三");
-    write(
-        &mut village,
-        case(SHIQIAO, 2).doc(Kind::Application),
-        "李四",
-    );
+    log_case(&mut village, 2, "李四");
     village
         .connection()
         .execute(
@@ -243,11 +236,7 @@ fn a_repair_sends_the_runs_that_hold_a_document_and_nothing_else_of_them() {
     );
     work.writes.extend(other.writes);
     village.commit(work).unwrap();
-    write(
-        &mut village,
-        case(SHIQIAO, 3).doc(Kind::Application),
-        "王五",
-    );
+    log_case(&mut village, 3, "王五");
     send(&village, &mut hub, false);
     // The hub's copy of one document lost its entry's content.
     let doc = case(SHIQIAO, 1).doc(Kind::Application);
@@ -274,7 +263,7 @@ fn memory_does_not_grow_with_the_number_of_documents() {
     let county = County::new();
     let mut village = county.node(QINGXI);
     for n in 0..=255 {
-        write(&mut village, case(QINGXI, n).doc(Kind::Application), "张三");
+        log_case(&mut village, n, "张三");
         write(&mut village, case(QINGXI, n).doc(Kind::Notice), "公示");
     }
     assert_eq!(village.counts().unwrap().0, 512);

@@ -10,8 +10,8 @@ use ed25519_dalek::SigningKey;
 use crate::store::{
     Db,
     fixture::{
-        County, HUB, NOW, QINGXI, SHIQIAO, TOWN, assert_equal, case, node_of, roster_without, seed,
-        send, write,
+        County, HUB, NOW, QINGXI, SHIQIAO, TOWN, assert_equal, case, log_case, node_of,
+        roster_without, seed, send, write,
     },
     refuse::HELD_RULE,
 };
@@ -80,11 +80,7 @@ fn a_refused_entry_takes_its_place_and_holds_up_nothing() {
 fn a_batch_that_fails_as_a_whole_leaves_the_log_as_it_is() {
     let county = County::new();
     let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
-    write(
-        &mut village,
-        case(SHIQIAO, 1).doc(Kind::Application),
-        "张三",
-    );
+    log_case(&mut village, 1, "张三");
     let good = village.batch(&log_of(&village), 0).unwrap().unwrap();
     let mut forged = good.clone();
     forged.seal.signature[3] ^= 1;
@@ -108,11 +104,7 @@ fn a_batch_that_fails_as_a_whole_leaves_the_log_as_it_is() {
 fn a_node_that_was_struck_off_the_roster_is_not_taken_in() {
     let mut county = County::new();
     let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
-    write(
-        &mut village,
-        case(SHIQIAO, 1).doc(Kind::Application),
-        "张三",
-    );
+    log_case(&mut village, 1, "张三");
     let roster = county.publish(&Body::Roster(roster_without(SHIQIAO)));
     hub.take_control(&roster, NOW).unwrap();
     send(&village, &mut hub, false);

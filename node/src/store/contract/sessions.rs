@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use cuntong_protocol::{
+    control::{Body, NodeStatus},
     id::{ChangeHash, Kind},
     log::{Entry, LogId, Seal},
     policy,
@@ -10,11 +11,15 @@ use cuntong_protocol::{
         Effect, Input, Me, Peer, Role, Session,
         host::{Performed, perform},
     },
+    time::Millis,
 };
 
 use crate::store::{
     Db, Held, Linked, Traffic,
-    fixture::{County, HUB, NOW, SHIQIAO, TOWN, assert_equal, case, opening, send, write},
+    fixture::{
+        County, HUB, NOW, SHIQIAO, TOWN, acts, assert_equal, case, log_case, opening, roster_with,
+        send, write,
+    },
     log::EntryState,
 };
 
@@ -54,11 +59,11 @@ fn end<'a>(county: &County, db: &'a mut Db, other: &Db, role: Role) -> End<'a> {
 }
 
 /// Gives an end what came, and carries what it says over.
-fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>) -> bool {
+fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>, now: Millis) -> bool {
     let Some(input) = at.coming.pop_front() else {
         return false;
     };
-    at.session.handle(input, NOW).unwrap();
+    at.session.handle(input, now).unwrap();
     while let Some(effect) = at.session.poll() {
         if let Effect::Send(message) = effect {
             to.push_back(Input::Message(message));
@@ -70,7 +75,7 @@ fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>) -> bool {
         let peer = at.session.peer().clone();
         let mut linked = Linked {
             db: at.db,
-            now: NOW,
+            now,
             traffic: Traffic::default(),
         };
         let Performed { answers, .. } = perform(effect, &peer, &mut linked).unwrap();
@@ -80,7 +85,11 @@ fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>) -> bool {
 }
 
 /// One session from greeting to rest.
-fn meet(county: &County, lower: &mut Db, upper: &mut Db) {
+pub(super) fn meet(county: &County, lower: &mut Db, upper: &mut Db) {
+    meet_at(county, lower, upper, NOW);
+}
+
+pub(super) fn meet_at(county: &County, lower: &mut Db, upper: &mut Db, now: Millis) {
     let callee = end(county, upper, lower, Role::Callee);
     let (mut callee_session, mut callee_coming) = (callee.session, callee.coming);
     let mut caller = end(county, lower, upper, Role::Caller);
@@ -90,7 +99,7 @@ fn meet(county: &County, lower: &mut Db, upper: &mut Db) {
             session: callee_session,
             coming: callee_coming,
         };
-        let moved = turn(&mut caller, &mut up.coming) | turn(&mut up, &mut caller.coming);
+        let moved = turn(&mut caller, &mut up.coming, now) | turn(&mut up, &mut caller.coming, now);
         (callee_session, callee_coming) = (up.session, up.coming);
         if !moved {
             return;
@@ -151,17 +160,9 @@ fn a_refusal_reaches_its_author_through_the_relay_and_everything_else_goes_on() 
     let county = County::new();
     let (mut village, mut town, mut hub) =
         (county.node(SHIQIAO), county.node(TOWN), county.node(HUB));
-    write(
-        &mut village,
-        case(SHIQIAO, 1).doc(Kind::Application),
-        "张三",
-    );
+    log_case(&mut village, 1, "张三");
     poison(&mut village);
-    write(
-        &mut village,
-        case(SHIQIAO, 2).doc(Kind::Application),
-        "李四",
-    );
+    log_case(&mut village, 2, "李四");
     let before = village.identity().unwrap().writer.epoch;
     meet(&county, &mut village, &mut town);
     meet(&county, &mut town, &mut hub);
@@ -171,11 +172,7 @@ fn a_refusal_reaches_its_author_through_the_relay_and_everything_else_goes_on() 
     assert_eq!(tray.len(), 1);
     assert!(!tray[0].made);
     assert!(village.identity().unwrap().writer.epoch > before);
-    write(
-        &mut village,
-        case(SHIQIAO, 1).doc(Kind::Application),
-        "张三丰",
-    );
+    log_case(&mut village, 1, "张三丰");
     meet(&county, &mut village, &mut hub);
     meet(&county, &mut town, &mut hub);
     assert_equal(&village, &hub);
@@ -183,15 +180,29 @@ fn a_refusal_reaches_its_author_through_the_relay_and_everything_else_goes_on() 
 }
 
 #[test]
+fn a_machine_that_was_suspended_is_heard_again_once_it_is_reinstated() {
+    let mut county = County::new();
+    let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
+    let doc = case(SHIQIAO, 1).doc(Kind::Application);
+    write(&mut village, doc, "一");
+    meet(&county, &mut village, &mut hub);
+    write(&mut village, doc, "二");
+    let suspended = county.publish(&Body::Roster(roster_with(SHIQIAO, NodeStatus::Suspended)));
+    hub.take_control(&suspended, NOW).unwrap();
+    meet(&county, &mut village, &mut hub);
+    assert_eq!(hub.counts().unwrap(), (1, 1));
+    let reinstated = county.publish(&Body::Roster(roster_with(SHIQIAO, NodeStatus::Active)));
+    hub.take_control(&reinstated, NOW).unwrap();
+    meet(&county, &mut village, &mut hub);
+    assert_equal(&village, &hub);
+}
+
+#[test]
 fn documents_that_differ_under_equal_vectors_are_found_and_mended() {
     let county = County::new();
     let (mut village, mut hub) = (county.node(SHIQIAO), county.node(HUB));
     for n in 1..6 {
-        write(
-            &mut village,
-            case(SHIQIAO, n).doc(Kind::Application),
-            "张三",
-        );
+        log_case(&mut village, n, "张三");
     }
     meet(&county, &mut village, &mut hub);
     let lost = case(SHIQIAO, 3).doc(Kind::Application);
@@ -230,15 +241,7 @@ fn a_restored_node_meets_its_past_and_both_end_with_every_act_once() {
     }
     assert_equal(&village, &hub);
     assert!(village.verify().unwrap().is_sound());
-    let acts = |n| {
-        hub.doc(doc(n))
-            .unwrap()
-            .unwrap()
-            .reading()
-            .unwrap()
-            .acts
-            .len()
-    };
+    let acts = |n| acts(&hub, doc(n));
     assert_eq!((acts(1), acts(2)), (3, 1));
     assert_eq!(village.orphans().unwrap(), 0);
     send(&village, &mut hub, false);
