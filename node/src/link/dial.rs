@@ -338,6 +338,7 @@ pub(super) async fn call(
         receive,
         known,
         role: Role::Caller,
+        waiting: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Connections from below: one per node. The newest wins, unless the older machine lives: then
 //! there are two machines with one key, and the second is turned away.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cuntong_protocol::{id::NodeId, time::Millis};
 use quinn::{Connection, VarInt};
@@ -60,25 +60,25 @@ impl Live {
 }
 
 /// The place of a connection in the list, given back when dropped.
-pub(super) struct Place<'a> {
-    shared: &'a Shared,
+pub(super) struct Place {
+    shared: Arc<Shared>,
     node: NodeId,
     connection: Connection,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         lock(&self.shared.live).remove(self.node, &self.connection);
     }
 }
 
 /// Takes the node's place for this connection. `None`: another machine of that name lives.
-pub(super) async fn claim<'a>(
-    shared: &'a Shared,
+pub(super) async fn claim(
+    shared: &Arc<Shared>,
     node: NodeId,
     boot: [u8; 8],
     connection: &Connection,
-) -> Option<Place<'a>> {
+) -> Option<Place> {
     loop {
         let holder = {
             let mut live = lock(&shared.live);
@@ -95,7 +95,7 @@ pub(super) async fn claim<'a>(
                     };
                     let _old = live.0.insert(node, entry);
                     return Some(Place {
-                        shared,
+                        shared: shared.clone(),
                         node,
                         connection: connection.clone(),
                     });
