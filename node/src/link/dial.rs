@@ -431,8 +431,10 @@ mod tests {
         };
         let ended = Failed::new(Reason::HubDown, "another session gets further");
         let mut had = |again| {
-            let mut settled = cuntong_protocol::sync::Settled::default();
-            settled.again = again;
+            let settled = cuntong_protocol::sync::Settled {
+                again,
+                ..Default::default()
+            };
             assert!(caller.hear(0, node, Event::Settled(settled)));
             let bound = caller.backoff.bound();
             assert!(caller.wait_after(&ended) <= bound);

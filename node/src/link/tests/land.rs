@@ -66,16 +66,23 @@ impl Land {
             format!("code,name\n{HUB},云麓县\n{TOWN},北乡镇\n{SHIQIAO},石桥村\n{QINGXI},青溪村\n");
         county.add_places(&places, then).unwrap();
         county.publish_catalogue(sample::ITEMS_CSV, then).unwrap();
+        let mut land = Self { county, chance };
+        land.agent(SHIQIAO, "shiqiao", then);
+        land
+    }
+
+    /// Somebody who logs cases there.
+    pub(in crate::link) fn agent(&mut self, code: &str, login: &str, now: Millis) {
         let person = NewPerson {
-            site: county.place(SHIQIAO).unwrap().site,
+            site: self.county.place(code).unwrap().site,
             name: "李秀兰".to_owned(),
-            login: "shiqiao".to_owned(),
+            login: login.to_owned(),
             roles: vec![Post::Agent],
             password: "yangli-2026".to_owned(),
             until: None,
         };
-        county.add_person(person, &mut chance, then).unwrap();
-        Self { county, chance }
+        let chance = &mut self.chance;
+        self.county.add_person(person, chance, now).unwrap();
     }
 
     pub(in crate::link) fn machine(&mut self, code: &str) -> Machine {
@@ -204,7 +211,8 @@ impl Running {
             .write(|db| {
                 let trust = db.shared_trust()?;
                 let site = db.site()?;
-                let person = trust.directory().people[0].id;
+                let mut people = trust.directory().people.iter();
+                let person = people.find(|p| p.site == site).unwrap().id;
                 let case = CaseId::new(site, crate::clock::random());
                 let item = &trust.catalogue().items[0];
                 let act = Act {

@@ -43,16 +43,13 @@ async fn call(endpoint: &Endpoint, hub: &Running) -> Connection {
     endpoint.connect(to, tls::NAME).unwrap().await.unwrap()
 }
 
-fn code(error: &ConnectionError) -> Option<VarInt> {
-    match error {
-        ConnectionError::ApplicationClosed(close) => Some(close.error_code),
-        _ => None,
-    }
-}
-
 async fn ends(what: &str, connection: &Connection) -> Option<VarInt> {
     let closed = tokio::time::timeout(Duration::from_secs(60), connection.closed()).await;
-    code(&closed.unwrap_or_else(|_late| panic!("in vain: {what}")))
+    let closed = closed.unwrap_or_else(|_late| panic!("in vain: {what}"));
+    if let ConnectionError::ApplicationClosed(close) = closed {
+        return Some(close.error_code);
+    }
+    None
 }
 
 fn pending(hub: &Running) -> usize {
