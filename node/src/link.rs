@@ -1,12 +1,12 @@
 //! Links to other nodes: QUIC connections that carry [`cuntong_protocol::sync`] sessions.
 //!
-//! `tls` and `limits` say who gets a connection and how much of it; `listen` answers calls,
+//! `tls`, `pending` and `limits` say who gets a connection and how much of it; `listen` answers calls,
 //! `dial` makes them, `drive` runs a session on a connection, `reason` classes what goes wrong.
 //! The roster decides, at the start of each session and again at each message.
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicUsize},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use cuntong_protocol::{
@@ -41,6 +41,7 @@ mod enrolment;
 mod limits;
 mod listen;
 mod live;
+mod pending;
 mod reason;
 mod renewal;
 mod stream;
@@ -52,6 +53,7 @@ mod tests;
 use dial::Order;
 pub use enrolment::{Asked, ask as ask_to_join};
 use live::Live;
+use pending::Pending;
 pub use reason::{Failed, Reason};
 
 /// Orders that wait for the caller; more are the same order.
@@ -95,7 +97,7 @@ struct Shared {
     own: RwLock<(Arc<CertifiedKey>, Option<Millis>)>,
     trust: RwLock<Arc<Trust>>,
     live: Mutex<Live>,
-    handshakes: AtomicUsize,
+    pending: Mutex<Pending>,
     upstream: Mutex<Vec<Upstream>>,
     /// False: unplugged by hand.
     plugged: watch::Sender<bool>,
@@ -175,7 +177,7 @@ impl Links {
             endpoint,
             own: RwLock::new((parts.own.clone(), parts.issued)),
             live: Mutex::new(Live::default()),
-            handshakes: AtomicUsize::new(0),
+            pending: Mutex::new(Pending::default()),
             upstream: Mutex::new(upstreams(&parts.config.upstream, &trust, site)),
             trust: RwLock::new(trust),
             plugged: watch::Sender::new(parts.plugged),

@@ -48,6 +48,8 @@ pub const HEADS_DOCS_MAX: usize = 1_000;
 pub const HEADS_SCOPE_MAX: usize = 100_000;
 /// Messages kept that came before their turn.
 pub const EARLY_MESSAGES_MAX: usize = 64;
+/// Bytes of messages kept that came before their turn.
+pub const EARLY_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
 /// How long a session waits for the first message of the other side.
 pub const HELLO_WAIT_MS: i64 = 15_000;
 /// How long a session that waits for something stays silent before it is given up.

@@ -29,7 +29,7 @@ impl Backoff {
     }
 
     /// The longest the next wait may be.
-    fn bound(&self) -> Duration {
+    pub(super) fn bound(&self) -> Duration {
         let doubled = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         self.first.saturating_mul(doubled).min(self.max)
     }

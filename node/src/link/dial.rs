@@ -37,7 +37,10 @@ struct Caller {
     orders: mpsc::Receiver<Order>,
     /// Who waits for a whole session.
     waiters: Vec<oneshot::Sender<Result<Whole, Vec<Failed>>>>,
+    /// Grows with calls that came to nothing, and with sessions that only asked for another.
     backoff: Backoff,
+    /// The last session got as far as it could, and said that another gets further.
+    again: bool,
 }
 
 /// What ended a round of calls.
@@ -63,6 +66,7 @@ pub(super) async fn run(shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
         backoff: Backoff::new(link.retry_first, link.retry_max),
         orders,
         waiters: Vec::new(),
+        again: false,
         shared: shared.clone(),
     };
     let stop = shared.parts.stop.clone();
@@ -89,6 +93,7 @@ impl Caller {
     /// Tries each upstream in order until one has a session to its end.
     async fn round(&mut self) -> Round {
         let mut failures = Vec::new();
+        self.again = false;
         for index in 0..self.shared.parts.config.upstream.len() {
             self.shared.note(index, |up| {
                 up.state = UpstreamState::Connecting;
@@ -162,6 +167,8 @@ impl Caller {
                 let mut again = Failed::new(Reason::HubDown, "begun anew");
                 again.wait_ms = Some(0);
                 had = true;
+                self.again = false;
+                self.backoff.reset();
                 again
             }
             // The session hears the stop itself and says goodbye.
@@ -172,7 +179,6 @@ impl Caller {
             had |= self.hear(index, peer, event);
         }
         if had {
-            self.backoff.reset();
             self.failed(index, &ended);
             Ok(ended)
         } else {
@@ -201,7 +207,10 @@ impl Caller {
     /// Both sides agree.
     fn whole(&mut self, index: usize, whole: Whole) {
         let now = self.shared.parts.clock.now();
-        self.backoff.reset();
+        self.again = whole.settled.again;
+        if !self.again {
+            self.backoff.reset();
+        }
         self.shared.note(index, |up| up.last_session = Some(now));
         self.answer_all(&Ok(whole));
     }
@@ -221,7 +230,8 @@ impl Caller {
         );
         self.shared.note(index, |up| {
             up.state = UpstreamState::Waiting;
-            up.failed = (failed.wait_ms != Some(0)).then(|| failed.clone());
+            let expected = self.again || failed.wait_ms == Some(0);
+            up.failed = (!expected).then(|| failed.clone());
         });
     }
 
@@ -357,6 +367,7 @@ pub(super) async fn call(
         receive,
         known,
         role: Role::Caller,
+        waiting: None,
     })
 }
 
@@ -417,4 +428,38 @@ pub(super) async fn resolve(address: &str) -> Result<SocketAddr, Failed> {
     let probe = tokio::net::UdpSocket::bind(from).await.map_err(no_route)?;
     probe.connect(to).await.map_err(no_route)?;
     Ok(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::tests::land::{Land, SHIQIAO};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sessions_that_only_ask_for_another_are_had_at_growing_distances() {
+        let mut land = Land::new(41);
+        let village = land.machine(SHIQIAO);
+        let node = village.joined.node;
+        let village = land.start(&village, false, &[]);
+        let mut caller = Caller {
+            shared: village.links.0.clone(),
+            orders: mpsc::channel(1).1,
+            waiters: Vec::new(),
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
+            again: false,
+        };
+        let ended = Failed::new(Reason::HubDown, "another session gets further");
+        let mut had = |again| {
+            let settled = cuntong_protocol::sync::Settled {
+                again,
+                ..Default::default()
+            };
+            assert!(caller.hear(0, node, Event::Settled(settled)));
+            let bound = caller.backoff.bound();
+            assert!(caller.wait_after(&ended) <= bound);
+            bound.as_secs()
+        };
+        assert_eq!([true, true, true, true].map(&mut had), [1, 2, 4, 8]);
+        assert_eq!([false, true].map(&mut had), [1, 2]);
+    }
 }

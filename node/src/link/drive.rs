@@ -1,7 +1,7 @@
 //! Runs one session on one connection: frames in and out, effects through the store, news from
 //! the other sessions, and the roster asked at each message.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use cuntong_protocol::{
     control::signed::Trust,
@@ -12,15 +12,19 @@ use cuntong_protocol::{
 };
 use cuntong_provisioning::judge::{Known, still_listed};
 use quinn::{Connection, RecvStream, SendStream};
-use tokio::sync::{
-    broadcast::{self, error::RecvError},
-    mpsc,
+use tokio::{
+    sync::{
+        broadcast::{self, error::RecvError},
+        mpsc,
+    },
+    time::{Instant, sleep_until},
 };
 
 use super::{
     Shared, live,
+    pending::Waiting,
     reason::{self, Close, Failed, Reason},
-    stream::{read, write},
+    stream::{Outgoing, outgoing, read, write},
 };
 use crate::{
     news::{Teller, Told},
@@ -39,6 +43,8 @@ pub(super) struct Line {
     pub(super) receive: RecvStream,
     pub(super) known: Known,
     pub(super) role: Role,
+    /// Of a caller: its place among those whose first message is not there yet.
+    pub(super) waiting: Option<Waiting>,
 }
 
 /// What is told of a session while it runs.
@@ -53,22 +59,22 @@ pub(super) enum Event {
 /// Runs a session to its end; `report` is told of it meanwhile.
 pub(super) async fn run(
     shared: &Arc<Shared>,
-    line: Line,
+    mut line: Line,
     report: mpsc::UnboundedSender<Event>,
 ) -> Failed {
-    let (out, outgoing) = mpsc::unbounded_channel();
+    let (out, queue) = outgoing();
     let connection = line.connection.clone();
-    let mut driver = match Driver::new(shared, &line, out, report).await {
+    let mut driver = match Driver::new(shared, &mut line, out, report).await {
         Ok(driver) => driver,
         Err(failed) => {
             connection.close(Close::Fault.code(), b"");
             return failed;
         }
     };
-    let (incoming_sender, incoming) = mpsc::channel(READ_AHEAD);
+    let (incoming_sender, mut incoming) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read(line.receive, incoming_sender));
-    let writer = tokio::spawn(write(line.send, outgoing));
-    let ended = driver.go(&connection, incoming).await;
+    let writer = tokio::spawn(write(line.send, queue));
+    let Err(ended) = driver.go(&mut incoming).await;
     drop(driver);
     reader.abort();
     // What was said last (BUSY, UPGRADE, a refusal) should still arrive.
@@ -109,16 +115,25 @@ struct Driver {
     trust: Arc<Trust>,
     teller: Teller,
     news: broadcast::Receiver<Told>,
-    out: mpsc::UnboundedSender<Message>,
+    out: Outgoing,
+    /// Since when the peer takes less than is said to it.
+    full: Option<Instant>,
     report: mpsc::UnboundedSender<Event>,
     connection: Connection,
+    /// Until the caller's first message.
+    waiting: Option<Waiting>,
+    /// From then on.
+    place: Option<live::Place>,
 }
+
+/// What the reader of the stream brings.
+type Incoming = mpsc::Receiver<Result<Message, String>>;
 
 impl Driver {
     async fn new(
         shared: &Arc<Shared>,
-        line: &Line,
-        out: mpsc::UnboundedSender<Message>,
+        line: &mut Line,
+        out: Outgoing,
         report: mpsc::UnboundedSender<Event>,
     ) -> Result<Self, Failed> {
         let parts = &shared.parts;
@@ -155,59 +170,84 @@ impl Driver {
             news,
             trust,
             out,
+            full: None,
             report,
             connection: line.connection.clone(),
+            waiting: line.waiting.take(),
+            place: None,
             shared: shared.clone(),
         })
     }
 
-    async fn go(
-        &mut self,
-        connection: &Connection,
-        mut incoming: mpsc::Receiver<Result<Message, String>>,
-    ) -> Ended {
-        let shared = self.shared.clone();
-        let stop = shared.parts.stop.clone();
-        let mut place = None;
+    async fn go(&mut self, incoming: &mut Incoming) -> Result<Infallible, Ended> {
         let mut inputs = vec![Input::Connected];
         loop {
-            if let Some(ended) = self.pump(std::mem::take(&mut inputs)).await {
-                return ended;
+            while !inputs.is_empty() {
+                inputs = self.pump(inputs).await?;
             }
-            let due = self.due();
-            tokio::select! {
-                message = incoming.recv() => match message {
-                    Some(Ok(message)) => {
-                        if let Some(ended) = self.unwanted() {
-                            return ended;
-                        }
-                        if let (Role::Callee, None, Message::Hello(hello)) =
-                            (self.role, &place, &message)
-                        {
-                            place = live::claim(&shared, self.peer.node, hello.boot, connection)
-                                .await;
-                            if place.is_none() {
-                                return Ended::new(Close::Clone, Reason::Rejected, "clone");
-                            }
-                        }
-                        inputs.push(Input::Message(message));
-                    }
-                    Some(Err(garbage)) => {
-                        return Ended::new(Close::Violation, Reason::Version, garbage);
-                    }
-                    None => return self.hung_up(connection).await,
-                },
-                told = self.news.recv() => match told {
-                    Ok(told) => match self.hear(told).await {
-                        Ok(heard) => inputs = heard,
-                        Err(ended) => return ended,
-                    },
-                    Err(RecvError::Lagged(_) | RecvError::Closed) => {
-                        return Ended::new(Close::Stop, Reason::Busy, "fell behind the news");
-                    }
-                },
-                () = due => inputs.push(Input::Tick),
-                () = stop.stopped() => inputs.push(Input::Stop),
+            inputs = self.next(incoming).await?;
+        }
+    }
+
+    /// Waits for what happens next. While too much waits to be sent nothing is taken in from the
+    /// peer: every answer would only join the queue.
+    async fn next(&mut self, incoming: &mut Incoming) -> Result<Vec<Input>, Ended> {
+        let stop = self.shared.parts.stop.clone();
+        let full = self.out.is_full();
+        self.full = full.then(|| self.full.unwrap_or_else(Instant::now));
+        let (due, room, patience) = (self.due(), self.out.room(), self.patience());
+        tokio::select! {
+            came = incoming.recv(), if !full => match came {
+                Some(Ok(message)) => self.came(message).await,
+                Some(Err(garbage)) => {
+                    Err(Ended::new(Close::Violation, Reason::Version, garbage))
+                }
+                None => Err(self.hung_up().await),
+            },
+            () = room, if full => Ok(Vec::new()),
+            told = self.news.recv() => match told {
+                Ok(told) => self.hear(told).await,
+                Err(RecvError::Lagged(_) | RecvError::Closed) => {
+                    Err(Ended::new(Close::Stop, Reason::Busy, "fell behind the news"))
+                }
+            },
+            () = due => Ok(vec![Input::Tick]),
+            what = patience => Err(Ended::new(Close::Silent, Reason::HubDown, what)),
+            () = stop.stopped() => Ok(vec![Input::Stop]),
+        }
+    }
+
+    /// A message of the peer. With its first one a caller takes its node's place.
+    async fn came(&mut self, message: Message) -> Result<Vec<Input>, Ended> {
+        self.unwanted()?;
+        if let (Role::Callee, None, Message::Hello(hello)) = (self.role, &self.place, &message) {
+            let (node, connection) = (self.peer.node, &self.connection);
+            self.place = live::claim(&self.shared, node, hello.boot, connection).await;
+            if self.place.is_none() {
+                return Err(Ended::new(Close::Clone, Reason::Rejected, "clone"));
+            }
+            self.waiting = None;
+        }
+        Ok(vec![Input::Message(message)])
+    }
+
+    /// Waits for the moment when a caller must have said its first message, or when a peer has
+    /// taken nothing for as long as a line may be silent.
+    fn patience(&self) -> impl Future<Output = &'static str> + use<> {
+        let link = &self.shared.parts.config;
+        let hello = self.waiting.as_ref().map(|w| w.since + link.hello);
+        let takes = self.full.map(|since| since + link.idle);
+        async move {
+            match (hello, takes) {
+                (Some(hello), _) => {
+                    sleep_until(hello).await;
+                    "no first message in time"
+                }
+                (None, Some(takes)) => {
+                    sleep_until(takes).await;
+                    "the peer takes in nothing"
+                }
+                (None, None) => std::future::pending().await,
             }
         }
     }
@@ -225,15 +265,14 @@ impl Driver {
         }
     }
 
-    /// Gives inputs and does effects until the session wants nothing more, on a blocking thread.
-    async fn pump(&mut self, inputs: Vec<Input>) -> Option<Ended> {
-        let Some(mut session) = self.session.take() else {
-            return Some(Ended::new(
-                Close::Fault,
-                Reason::HubDown,
-                "a session was lost",
-            ));
-        };
+    /// Gives inputs and does effects until the session wants nothing more, on a blocking thread;
+    /// answers what the session must hear of by that.
+    async fn pump(&mut self, inputs: Vec<Input>) -> Result<Vec<Input>, Ended> {
+        let lost = |why: &dyn std::fmt::Display| Ended::new(Close::Fault, Reason::HubDown, why);
+        let mut session = self
+            .session
+            .take()
+            .ok_or_else(|| lost(&"a session was lost"))?;
         let shared = self.shared.clone();
         let (of_thread, peer, out) = (shared.clone(), self.peer.clone(), self.out.clone());
         let teller = self.teller;
@@ -247,26 +286,32 @@ impl Driver {
             work.go_on(&mut session, &of_thread, &peer, &out, teller, &connection);
             (session, work)
         });
-        let (session, work) = match worked.await {
-            Ok(worked) => worked,
-            Err(error) => return Some(Ended::new(Close::Fault, Reason::HubDown, error)),
-        };
+        let (session, work) = worked.await.map_err(|error| lost(&error))?;
         self.session = Some(session);
         for event in work.events {
             let _not_interested = self.report.send(event);
         }
-        if work.controls_changed {
-            self.trust = shared.fresh_trust().await;
-        }
-        match (work.fault, work.closing) {
-            (Some(failed), _) => Some(Ended {
+        if let Some(failed) = work.fault {
+            return Err(Ended {
                 close: Close::Fault,
                 failed,
-            }),
-            (None, Some(closing)) => Some(end_of(&closing)),
-            (None, None) if work.controls_changed => self.unwanted(),
-            (None, None) => None,
+            });
         }
+        if let Some(closing) = work.closing {
+            return Err(end_of(&closing));
+        }
+        if work.controls_changed {
+            return self.judge_again().await;
+        }
+        Ok(Vec::new())
+    }
+
+    /// The county's word changed: what the two nodes may read by the newest, if the peer is still
+    /// let in at all.
+    async fn judge_again(&mut self) -> Result<Vec<Input>, Ended> {
+        self.trust = self.shared.fresh_trust().await;
+        self.unwanted()?;
+        Ok(self.scopes().into_iter().collect())
     }
 
     /// News of another session or of this desk.
@@ -276,11 +321,7 @@ impl Driver {
         }
         let mut inputs = told.inputs.to_vec();
         if inputs.contains(&Input::ControlsChanged) {
-            self.trust = self.shared.fresh_trust().await;
-            if let Some(ended) = self.unwanted() {
-                return Err(ended);
-            }
-            inputs.extend(self.scopes());
+            inputs.extend(self.judge_again().await?);
         }
         Ok(inputs)
     }
@@ -296,19 +337,19 @@ impl Driver {
     }
 
     /// The end, when the roster does not list the peer any more.
-    fn unwanted(&self) -> Option<Ended> {
-        let refused = still_listed(&self.spki, &self.trust).err()?;
-        tracing::warn!(peer = %self.peer.node, why = refused.word(), "dropped by the roster");
-        Some(Ended::new(
-            Close::Unwanted,
-            Reason::Rejected,
-            refused.word(),
-        ))
+    fn unwanted(&self) -> Result<(), Ended> {
+        still_listed(&self.spki, &self.trust)
+            .map(drop)
+            .map_err(|refused| {
+                let why = refused.word();
+                tracing::warn!(peer = %self.peer.node, why, "dropped by the roster");
+                Ended::new(Close::Unwanted, Reason::Rejected, why)
+            })
     }
 
     /// The peer's half of the stream ended: why the connection did, if it did.
-    async fn hung_up(&self, connection: &Connection) -> Ended {
-        let closed = tokio::time::timeout(LAST_WORDS, connection.closed()).await;
+    async fn hung_up(&self) -> Ended {
+        let closed = tokio::time::timeout(LAST_WORDS, self.connection.closed()).await;
         let doubt = self.shared.clock_in_doubt();
         match closed {
             Ok(error) => Ended {
@@ -335,15 +376,14 @@ impl Work {
         session: &mut Session,
         shared: &Shared,
         peer: &Peer,
-        out: &mpsc::UnboundedSender<Message>,
+        out: &Outgoing,
         teller: Teller,
         connection: &Connection,
     ) {
         let clock = &shared.parts.clock;
         while let Some(effect) = session.poll() {
             if let Effect::Send(message) = effect {
-                // The writer is gone when the connection is: the reader will say so.
-                let _hung_up = out.send(message);
+                out.send(&message);
                 continue;
             }
             if let Effect::Close(closing) = effect {

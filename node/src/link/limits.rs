@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cuntong_protocol::role::Level;
+use cuntong_protocol::{limits, role::Level};
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
 use crate::config;
@@ -10,8 +10,22 @@ use crate::config;
 const KIB: u32 = 1024;
 /// Connections whose handshake has not begun; more are answered with a retry.
 pub(super) const INCOMING_MAX: usize = 256;
-/// Handshakes under way from addresses that have not proved themselves before a proof is asked.
+/// Calls from addresses that have not proved themselves before a proof is asked.
 pub(super) const UNPROVED_MAX: usize = 32;
+/// Calls whose first message is not there yet; more are refused.
+pub(super) const PENDING_MAX: usize = 256;
+/// Of these, from one address that proved itself. Many nodes may call through one router.
+pub(super) const PENDING_ADDRESS_MAX: usize = 64;
+/// Of these, of one node: a session, a renewal, and what a cut line left behind.
+pub(super) const PENDING_NODE_MAX: usize = 4;
+/// Bytes of messages that wait to leave. Beyond it nothing more is taken in from the peer, so
+/// that nothing more has to be answered or pushed; a full window of batches is well below it.
+pub(super) const OUTGOING_BYTES_MAX: usize = 2 * limits::MESSAGE_BYTES_MAX;
+
+const _: () = assert!(
+    limits::WINDOW_BATCHES * (limits::BATCH_BYTES_MAX + 64 * limits::BATCH_ENTRIES_MAX)
+        < OUTGOING_BYTES_MAX
+);
 
 /// Limits of one connection. A hub serves many and gives each less.
 pub(super) fn transport(level: Level, link: &config::Link) -> Arc<TransportConfig> {
@@ -19,8 +33,8 @@ pub(super) fn transport(level: Level, link: &config::Link) -> Arc<TransportConfi
         Level::County => (2 * 1024 * KIB, 512 * KIB),
         Level::Township | Level::Village => (4 * 1024 * KIB, 1024 * KIB),
     };
-    let mut limits = TransportConfig::default();
-    limits
+    let mut transport = TransportConfig::default();
+    transport
         .receive_window(VarInt::from_u32(connection))
         .stream_receive_window(VarInt::from_u32(stream))
         .send_window(u64::from(connection))
@@ -32,7 +46,7 @@ pub(super) fn transport(level: Level, link: &config::Link) -> Arc<TransportConfi
         .crypto_buffer_size(16 * KIB as usize)
         .datagram_receive_buffer_size(None)
         .datagram_send_buffer_size(0);
-    Arc::new(limits)
+    Arc::new(transport)
 }
 
 /// Limits of a listening endpoint.

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
 };
 
 use cuntong_protocol::{control::signed::Trust, role::Level, sync::Role};
@@ -11,7 +11,12 @@ use quinn::{Connection, Endpoint, Incoming, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::mpsc;
 
-use super::{Parts, Shared, drive, enrolment, limits, lock, reason::Close, renewal, tls};
+use super::{
+    Parts, Shared, drive, enrolment, limits, lock,
+    pending::{Answer, Waiting},
+    reason::Close,
+    renewal, tls,
+};
 use crate::exit::Failure;
 
 /// The endpoint this node calls from and, where it has an address to listen at, is called at.
@@ -67,29 +72,44 @@ pub(super) async fn run(shared: Arc<Shared>) {
             incoming.ignore();
             continue;
         }
-        let under_way = shared.handshakes.load(Ordering::Relaxed);
-        if under_way >= limits::UNPROVED_MAX && incoming.may_retry() {
-            let _validated_meanwhile = incoming.retry();
-            continue;
-        }
-        if under_way + lock(&shared.live).count() >= shared.parts.config.connections_max {
-            incoming.refuse();
-            continue;
-        }
-        drop(tokio::spawn(answer(shared.clone(), incoming)));
+        take(&shared, incoming);
     }
     // Ends the calling side's connections as well: they share the socket.
     shared.endpoint.close(Close::Stop.code(), b"");
 }
 
+/// Answers one call in the background, if there is a place for it.
+fn take(shared: &Arc<Shared>, incoming: Incoming) {
+    let live = lock(&shared.live).count();
+    let (from, proved) = (
+        incoming.remote_address().ip(),
+        incoming.remote_address_validated(),
+    );
+    let answered = {
+        let mut pending = lock(&shared.pending);
+        if pending.count() + live >= shared.parts.config.connections_max {
+            Answer::Refuse
+        } else {
+            pending.call(from, proved)
+        }
+    };
+    match answered {
+        Answer::Take(id) => {
+            let waiting = Waiting::new(shared.clone(), id);
+            drop(tokio::spawn(answer(shared.clone(), incoming, waiting)));
+        }
+        Answer::Prove => {
+            let _proved_meanwhile = incoming.retry();
+        }
+        Answer::Refuse => incoming.refuse(),
+    }
+}
+
 /// One call, from the first packet to the end.
-async fn answer(shared: Arc<Shared>, incoming: Incoming) {
+async fn answer(shared: Arc<Shared>, incoming: Incoming, waiting: Waiting) {
     let from = incoming.remote_address();
-    shared.handshakes.fetch_add(1, Ordering::Relaxed);
-    let shaken = shake(&shared, incoming).await;
-    shared.handshakes.fetch_sub(1, Ordering::Relaxed);
-    match shaken {
-        Ok((connection, alpn)) => serve(&shared, connection, &alpn).await,
+    match shake(&shared, incoming).await {
+        Ok((connection, alpn)) => serve(&shared, connection, &alpn, waiting).await,
         Err(why) => tracing::info!(%from, %why, "call not answered"),
     }
 }
@@ -113,13 +133,18 @@ async fn shake(shared: &Shared, incoming: Incoming) -> Result<(Connection, Vec<u
     Ok((connection, alpn))
 }
 
-async fn serve(shared: &Arc<Shared>, connection: Connection, alpn: &[u8]) {
+async fn serve(shared: &Arc<Shared>, connection: Connection, alpn: &[u8], mut waiting: Waiting) {
     if alpn == tls::ALPN_ENROL {
         enrolment::answer(shared, &connection).await;
     } else if let Some((known, full)) = admitted(shared, &connection) {
+        if !waiting.of_node(known.node) {
+            tracing::warn!(peer = %known.node, "too many calls at a time");
+            connection.close(Close::Busy.code(), b"");
+            return;
+        }
         match (alpn == tls::ALPN_RENEW, full) {
             (true, _) => renewal::answer(shared, &connection, &known).await,
-            (false, true) => session(shared, connection, known).await,
+            (false, true) => session(shared, connection, known, waiting).await,
             (false, false) => connection.close(Close::Renew.code(), b"renew"),
         }
     }
@@ -153,7 +178,7 @@ pub(super) fn certificate(connection: &Connection) -> Option<Vec<u8>> {
     chain.first().map(|der| der.to_vec())
 }
 
-async fn session(shared: &Arc<Shared>, connection: Connection, known: Known) {
+async fn session(shared: &Arc<Shared>, connection: Connection, known: Known, waiting: Waiting) {
     let opened = tokio::time::timeout(shared.parts.config.hello, connection.accept_bi()).await;
     let Ok(Ok((send, receive))) = opened else {
         connection.close(Close::Silent.code(), b"");
@@ -166,6 +191,7 @@ async fn session(shared: &Arc<Shared>, connection: Connection, known: Known) {
         receive,
         known,
         role: Role::Callee,
+        waiting: Some(waiting),
     };
     let _ended = drive::run(shared, line, report).await;
     settled.close();

@@ -89,25 +89,25 @@ pub(super) async fn call_the_roll(shared: Arc<Shared>) {
 }
 
 /// The place of a connection in the list, given back when dropped.
-pub(super) struct Place<'a> {
-    shared: &'a Shared,
+pub(super) struct Place {
+    shared: Arc<Shared>,
     node: NodeId,
     connection: Connection,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         lock(&self.shared.live).remove(self.node, &self.connection);
     }
 }
 
 /// Takes the node's place for this connection. `None`: another machine of that name lives.
-pub(super) async fn claim<'a>(
-    shared: &'a Shared,
+pub(super) async fn claim(
+    shared: &Arc<Shared>,
     node: NodeId,
     boot: [u8; 8],
     connection: &Connection,
-) -> Option<Place<'a>> {
+) -> Option<Place> {
     loop {
         let holder = {
             let mut live = lock(&shared.live);
@@ -124,7 +124,7 @@ pub(super) async fn claim<'a>(
                     };
                     let _old = live.0.insert(node, entry);
                     return Some(Place {
-                        shared,
+                        shared: shared.clone(),
                         node,
                         connection: connection.clone(),
                     });

@@ -1,12 +1,16 @@
 //! Messages on the one stream of a session: framed, each direction in one compression window.
 
+use std::sync::Arc;
+
 use cuntong_protocol::wire::{
     Message,
     codec::{self, DecodeError},
     frame::{self, Deflater, Inflater},
 };
 use quinn::{RecvStream, SendStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+
+use super::limits;
 
 /// Bytes of a frame read at a time: memory grows with what came, not with what was announced.
 const READ_STEP: usize = 64 * 1024;
@@ -62,11 +66,68 @@ pub(super) async fn exactly(stream: &mut RecvStream, length: usize) -> Option<Ve
     Some(bytes)
 }
 
+/// Where a session puts what it says. Nothing is ever left out; whoever produces looks at
+/// [`Self::is_full`] before he begins something that produces more.
+#[derive(Clone)]
+pub(super) struct Outgoing {
+    messages: mpsc::UnboundedSender<Vec<u8>>,
+    /// Bytes not given to the stream yet.
+    bytes: Arc<watch::Sender<usize>>,
+}
+
+/// What waits to be sent.
+pub(super) struct Waiting {
+    messages: mpsc::UnboundedReceiver<Vec<u8>>,
+    bytes: Arc<watch::Sender<usize>>,
+}
+
+/// The two ends of a queue of messages.
+pub(super) fn outgoing() -> (Outgoing, Waiting) {
+    let (sender, messages) = mpsc::unbounded_channel();
+    let bytes = Arc::new(watch::Sender::new(0));
+    let outgoing = Outgoing {
+        messages: sender,
+        bytes: bytes.clone(),
+    };
+    (outgoing, Waiting { messages, bytes })
+}
+
+impl Outgoing {
+    pub(super) fn send(&self, message: &Message) {
+        let message = codec::encode(message);
+        self.bytes.send_modify(|bytes| *bytes += message.len());
+        if self.messages.send(message).is_err() {
+            // The writer is gone when the connection is: the reader will say so.
+            self.bytes.send_replace(0);
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        *self.bytes.borrow() > limits::OUTGOING_BYTES_MAX
+    }
+
+    /// Waits until it is not full.
+    pub(super) fn room(&self) -> impl Future<Output = ()> + use<> {
+        let mut bytes = self.bytes.subscribe();
+        async move {
+            let fits = |bytes: &usize| *bytes <= limits::OUTGOING_BYTES_MAX;
+            let _room_or_gone = bytes.wait_for(fits).await.map(drop);
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.messages.close();
+        self.bytes.send_replace(0);
+    }
+}
+
 /// Writes messages until there are no more, then ends the stream.
-pub(super) async fn write(mut stream: SendStream, mut messages: mpsc::UnboundedReceiver<Message>) {
+pub(super) async fn write(mut stream: SendStream, mut waiting: Waiting) {
     let mut deflater = Deflater::default();
-    while let Some(message) = messages.recv().await {
-        let frame = match deflater.frame(&codec::encode(&message)) {
+    while let Some(message) = waiting.messages.recv().await {
+        let frame = match deflater.frame(&message) {
             Ok(frame) => frame,
             Err(error) => {
                 tracing::error!(%error, "a message of ours does not fit a frame");
@@ -76,6 +137,9 @@ pub(super) async fn write(mut stream: SendStream, mut messages: mpsc::UnboundedR
         if stream.write_all(&frame).await.is_err() {
             return;
         }
+        waiting
+            .bytes
+            .send_modify(|bytes| *bytes = bytes.saturating_sub(message.len()));
     }
     if stream.finish().is_ok() {
         let _stopped = stream.stopped().await;

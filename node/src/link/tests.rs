@@ -1,5 +1,6 @@
 //! Real QUIC on this machine between nodes of a small county.
 
 mod enrolment;
-mod land;
+pub(super) mod land;
 mod sessions;
+mod siege;

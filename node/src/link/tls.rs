@@ -192,6 +192,37 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
+/// The part of a verifier that is the same on both sides: TLS 1.3 only, and the peer holds the
+/// Ed25519 key of the certificate it showed.
+macro_rules! proves_its_key {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _message: &[u8],
+            _cert: &CertificateDer<'_>,
+            _dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            Err(rustls::Error::PeerIncompatible(
+                rustls::PeerIncompatible::Tls13RequiredForQuic,
+            ))
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            let supported = ring::default_provider().signature_verification_algorithms;
+            verify_tls13_signature(message, cert, dss, &supported)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            vec![SignatureScheme::ED25519]
+        }
+    };
+}
+
 /// Verifies the node that was called; without ground, it only proves that it holds its key.
 #[derive(Debug)]
 struct Callee(Option<Ground>);
@@ -212,27 +243,7 @@ impl ServerCertVerifier for Callee {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(only_tls13())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        possession(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
+    proves_its_key!();
 }
 
 /// Verifies the node that calls.
@@ -262,27 +273,7 @@ impl ClientCertVerifier for Caller {
         Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(only_tls13())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        possession(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
+    proves_its_key!();
 }
 
 fn sane(certificate: &CertificateDer<'_>) -> Result<(), rustls::Error> {
@@ -290,20 +281,6 @@ fn sane(certificate: &CertificateDer<'_>) -> Result<(), rustls::Error> {
         return Err(CertificateError::BadEncoding.into());
     }
     Ok(())
-}
-
-/// The peer holds the key of the certificate it showed.
-fn possession(
-    message: &[u8],
-    cert: &CertificateDer<'_>,
-    dss: &DigitallySignedStruct,
-) -> Result<HandshakeSignatureValid, rustls::Error> {
-    let supported = ring::default_provider().signature_verification_algorithms;
-    verify_tls13_signature(message, cert, dss, &supported)
-}
-
-fn only_tls13() -> rustls::Error {
-    rustls::Error::PeerIncompatible(rustls::PeerIncompatible::Tls13RequiredForQuic)
 }
 
 /// Shows this node's certificate, whatever it is asked for.

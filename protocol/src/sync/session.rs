@@ -9,7 +9,7 @@ use crate::{
     log::{LogHead, LogId},
     sync::{Closing, Effect, Input, Me, Peer, Role, Settled, Violation, flow::Flow, proof::Proofs},
     time::Millis,
-    wire::{Hello, Message, Welcome},
+    wire::{Hello, Message, Welcome, codec},
 };
 
 /// One exchange with one peer, from the first message to the end of the connection.
@@ -28,6 +28,8 @@ pub struct Session {
     pub(super) now: Millis,
     /// Messages that came before their turn.
     pub(super) early: VecDeque<Message>,
+    /// Bytes of all that ever came so.
+    early_bytes: usize,
     effects: VecDeque<Effect>,
     /// By class: what must not wait goes first.
     sends: [VecDeque<Message>; CLASSES],
@@ -95,6 +97,7 @@ impl Session {
             heard: Millis(0),
             now: Millis(0),
             early: VecDeque::new(),
+            early_bytes: 0,
             effects: VecDeque::new(),
             sends: Default::default(),
             settlement: None,
@@ -269,14 +272,20 @@ impl Session {
             (_, Message::Busy(_)) => Err(Violation::Unexpected("BUSY")),
             (Phase::Open, message) => self.open_message(message),
             (Phase::Closed, _) => Err(Violation::Closed),
-            (Phase::Fresh | Phase::Greeting | Phase::Opening, message) => {
-                if self.early.len() >= limits::EARLY_MESSAGES_MAX {
-                    return Err(Violation::Early);
-                }
-                self.early.push_back(message);
-                Ok(())
-            }
+            (Phase::Fresh | Phase::Greeting | Phase::Opening, message) => self.keep(message),
         }
+    }
+
+    /// Keeps a message until both vectors are known.
+    fn keep(&mut self, message: Message) -> Result<(), Violation> {
+        self.early_bytes += codec::encode(&message).len();
+        if self.early.len() >= limits::EARLY_MESSAGES_MAX
+            || self.early_bytes > limits::EARLY_BYTES_MAX
+        {
+            return Err(Violation::Early);
+        }
+        self.early.push_back(message);
+        Ok(())
     }
 
     fn open_message(&mut self, message: Message) -> Result<(), Violation> {
@@ -357,6 +366,7 @@ impl Session {
     }
 
     fn scopes(&mut self, mine: Vec<Scope>, peer: &[Scope]) {
+        self.mine.retain(|scope| mine.contains(scope));
         let now: BTreeSet<Scope> = mine
             .into_iter()
             .filter(|scope| peer.contains(scope))

@@ -28,35 +28,35 @@ use crate::{
     view,
 };
 
-pub(super) const NOW: Millis = Millis(1_795_000_000_000);
-pub(super) const DAY_MS: i64 = 24 * 3_600 * 1000;
-pub(super) const HUB: &str = "349901000000";
-pub(super) const TOWN: &str = "349901101000";
-pub(super) const SHIQIAO: &str = "349901101201";
-pub(super) const QINGXI: &str = "349901101202";
+pub(in crate::link) const NOW: Millis = Millis(1_795_000_000_000);
+pub(in crate::link) const DAY_MS: i64 = 24 * 3_600 * 1000;
+pub(in crate::link) const HUB: &str = "349901000000";
+pub(in crate::link) const TOWN: &str = "349901101000";
+pub(in crate::link) const SHIQIAO: &str = "349901101201";
+pub(in crate::link) const QINGXI: &str = "349901101202";
 
 /// A county with its registrar at hand.
-pub(super) struct Land {
-    pub(super) county: County,
-    pub(super) chance: Seeded,
+pub(in crate::link) struct Land {
+    pub(in crate::link) county: County,
+    pub(in crate::link) chance: Seeded,
 }
 
 /// One machine of it.
-pub(super) struct Machine {
-    pub(super) joining: Joining,
-    pub(super) joined: Joined,
+pub(in crate::link) struct Machine {
+    pub(in crate::link) joining: Joining,
+    pub(in crate::link) joined: Joined,
 }
 
 /// A node that runs.
-pub(super) struct Running {
-    pub(super) links: Links,
-    pub(super) store: Store,
-    pub(super) news: News,
-    pub(super) stopper: Stopper,
+pub(in crate::link) struct Running {
+    pub(in crate::link) links: Links,
+    pub(in crate::link) store: Store,
+    pub(in crate::link) news: News,
+    pub(in crate::link) stopper: Stopper,
 }
 
 impl Land {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::link) fn new(seed: u64) -> Self {
         let mut chance = Seeded::new(seed);
         let keeper = Box::new(Memory::default());
         let then = NOW.after(-600 * DAY_MS);
@@ -66,19 +66,26 @@ impl Land {
             format!("code,name\n{HUB},云麓县\n{TOWN},北乡镇\n{SHIQIAO},石桥村\n{QINGXI},青溪村\n");
         county.add_places(&places, then).unwrap();
         county.publish_catalogue(sample::ITEMS_CSV, then).unwrap();
+        let mut land = Self { county, chance };
+        land.agent(SHIQIAO, "shiqiao", then);
+        land
+    }
+
+    /// Somebody who logs cases there.
+    pub(in crate::link) fn agent(&mut self, code: &str, login: &str, now: Millis) {
         let person = NewPerson {
-            site: county.place(SHIQIAO).unwrap().site,
+            site: self.county.place(code).unwrap().site,
             name: "李秀兰".to_owned(),
-            login: "shiqiao".to_owned(),
+            login: login.to_owned(),
             roles: vec![Post::Agent],
             password: "yangli-2026".to_owned(),
             until: None,
         };
-        county.add_person(person, &mut chance, then).unwrap();
-        Self { county, chance }
+        let chance = &mut self.chance;
+        self.county.add_person(person, chance, now).unwrap();
     }
 
-    pub(super) fn machine(&mut self, code: &str) -> Machine {
+    pub(in crate::link) fn machine(&mut self, code: &str) -> Machine {
         let site = self.county.place(code).unwrap().site;
         let chance = &mut self.chance;
         let ticket = self
@@ -95,7 +102,7 @@ impl Land {
     }
 
     /// The same machine with a certificate that was issued so many days ago.
-    pub(super) fn aged(&mut self, mut machine: Machine, days: i64) -> Machine {
+    pub(in crate::link) fn aged(&mut self, mut machine: Machine, days: i64) -> Machine {
         let keys = self.county.keys();
         let der = self.county.trust().authority().transport_ca[0].clone();
         let ca = Ca::open(der, &keys.transport).unwrap();
@@ -114,13 +121,18 @@ impl Land {
     }
 
     /// Starts a machine with everything the county says at this moment.
-    pub(super) fn start(&self, machine: &Machine, listen: bool, upstream: &[&Running]) -> Running {
+    pub(in crate::link) fn start(
+        &self,
+        machine: &Machine,
+        listen: bool,
+        upstream: &[&Running],
+    ) -> Running {
         let mut config = config::Config::default().link;
         config.listen = listen.then(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         self.start_with(machine, config, upstream)
     }
 
-    pub(super) fn start_with(
+    pub(in crate::link) fn start_with(
         &self,
         machine: &Machine,
         mut config: config::Link,
@@ -163,13 +175,13 @@ impl Land {
     }
 
     /// The hub's ticket book; a folder of its own for each county.
-    pub(super) fn tickets(&self) -> Tickets {
+    pub(in crate::link) fn tickets(&self) -> Tickets {
         let county = data_encoding::HEXLOWER.encode(&self.county.id().0);
         let process = std::process::id();
         Tickets::new(&std::env::temp_dir().join(format!("cuntong-tickets-{process}-{county}")))
     }
 
-    pub(super) fn store(&self, machine: &Machine) -> Store {
+    pub(in crate::link) fn store(&self, machine: &Machine) -> Store {
         let opening = Opening {
             now: NOW,
             nonce: crate::clock::random(),
@@ -194,12 +206,13 @@ impl Land {
 
 impl Running {
     /// Somebody logs a case here.
-    pub(super) fn log_case(&self) -> CaseId {
+    pub(in crate::link) fn log_case(&self) -> CaseId {
         self.store
             .write(|db| {
                 let trust = db.shared_trust()?;
                 let site = db.site()?;
-                let person = trust.directory().people[0].id;
+                let mut people = trust.directory().people.iter();
+                let person = people.find(|p| p.site == site).unwrap().id;
                 let case = CaseId::new(site, crate::clock::random());
                 let item = &trust.catalogue().items[0];
                 let act = Act {
@@ -227,17 +240,17 @@ impl Running {
             .unwrap()
     }
 
-    pub(super) fn holds(&self, case: CaseId) -> bool {
+    pub(in crate::link) fn holds(&self, case: CaseId) -> bool {
         self.store
             .read(move |db| Ok(db.doc(case.doc(Kind::Application))?.is_some()))
             .unwrap()
     }
 
-    pub(super) fn state(&self) -> UpstreamState {
+    pub(in crate::link) fn state(&self) -> UpstreamState {
         self.links.upstream()[0].state
     }
 
-    pub(super) fn reason(&self) -> Option<Reason> {
+    pub(in crate::link) fn reason(&self) -> Option<Reason> {
         self.links.upstream()[0]
             .failed
             .as_ref()
@@ -245,7 +258,7 @@ impl Running {
     }
 
     /// Takes what the county says now, as from a stick.
-    pub(super) fn hear(&self, county: &County) {
+    pub(in crate::link) fn hear(&self, county: &County) {
         for document in county.controls() {
             self.store
                 .write(move |db| Ok(db.take_control(&document, NOW).is_ok()))
@@ -255,7 +268,7 @@ impl Running {
             .tell(crate::news::Teller::DESK, vec![Input::ControlsChanged]);
     }
 
-    pub(super) fn roster(&self) -> Roster {
+    pub(in crate::link) fn roster(&self) -> Roster {
         self.store
             .read(|db| Ok(db.trust()?.roster().clone()))
             .unwrap()
@@ -276,7 +289,7 @@ impl Drop for Running {
 }
 
 /// Waits until it is so; a test that waits in vain fails by name.
-pub(super) async fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub(in crate::link) async fn until(what: &str, mut so: impl FnMut() -> bool) {
     let waited = tokio::time::timeout(Duration::from_secs(60), async {
         while !so() {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -168,3 +168,23 @@ async fn a_roster_given_to_the_hub_reaches_the_village_through_the_township() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_village_founded_while_the_links_stand_is_at_its_township_without_a_new_call_by_hand() {
+    let mut land = Land::new(11);
+    let (hub, town) = (land.machine(HUB), land.machine(TOWN));
+    let hub = land.start(&hub, true, &[]);
+    let town = land.start(&town, false, &[&hub]);
+    until("connected", || town.state() == UpstreamState::Connected).await;
+    let founded = "349901101209";
+    let places = format!("code,name\n{founded},新桥村\n");
+    land.county.add_places(&places, NOW).unwrap();
+    land.agent(founded, "xinqiao", NOW);
+    let village = land.machine(founded);
+    hub.hear(&land.county);
+    // The township learns of the place in the session it has.
+    let village = land.start(&village, false, &[&hub]);
+    let case = village.log_case();
+    until("at the hub", || hub.holds(case)).await;
+    until("at the township", || town.holds(case)).await;
+}

@@ -259,6 +259,34 @@ fn a_flood_before_the_greeting_ends_the_session() {
 }
 
 #[test]
+fn a_few_large_messages_before_the_greeting_end_the_session() {
+    let mut session = begun(Role::Callee);
+    let large = Message::Ctrl(vec![7; limits::CONTROL_BYTES_MAX]);
+    for _kept in 0..limits::EARLY_BYTES_MAX / limits::CONTROL_BYTES_MAX {
+        let early = Input::Message(large.clone());
+        session.handle(early, Millis(1_001)).unwrap();
+    }
+    let outcome = session.handle(Input::Message(large), Millis(1_001));
+    assert_eq!(outcome, Err(Violation::Early));
+}
+
+#[test]
+fn a_scope_the_places_took_away_is_not_kept_any_longer() {
+    let mut session = open(Role::Callee);
+    let gone = Input::Scopes {
+        mine: Vec::new(),
+        peer: vec![SCOPE],
+    };
+    session.handle(gone, Millis(1_002)).unwrap();
+    let push = Input::Message(Message::Push(batch(1)));
+    session.handle(push, Millis(1_003)).unwrap();
+    let sent = effects(&mut session);
+    let nacks = |e: &Effect| matches!(e, Effect::Send(Message::Nack(r)) if r[0].rule == "G001");
+    assert!(sent.iter().any(nacks), "{sent:?}");
+    assert!(!sent.iter().any(|e| matches!(e, Effect::Admit(_))));
+}
+
+#[test]
 fn a_push_of_a_scope_not_kept_here_is_refused_unread() {
     let mut session = open(Role::Caller);
     let mut foreign = batch(1);
