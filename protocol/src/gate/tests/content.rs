@@ -61,7 +61,7 @@ fn a_document_takes_no_more_acts_than_a_fold_can_bear() {
     let (mut desk, mut doc, _) = case();
     let withdraw = || {
         let text = "不办了".to_owned();
-        ActBody::Withdraw(crate::act::Reason { text })
+        ActBody::Withdraw(Reason { text })
     };
     let room = limits::DOCUMENT_ACTS_MAX - doc.act_count();
     let writes: Vec<_> = (1..room).map(|_| desk.act(withdraw())).collect();
