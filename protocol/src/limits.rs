@@ -1,8 +1,6 @@
 //! Every limit of the system on one page; relations between them hold at compile time.
 
-/// A document's soft limit: beyond it the case page warns.
-pub const DOCUMENT_BYTES_SOFT: usize = 256 * 1024;
-/// A document's hard limit: beyond it a change is refused.
+/// A document's limit: beyond it a change is refused.
 pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 /// One automerge change, uncompressed.
 pub const CHANGE_BYTES_MAX: usize = 48 * 1024;
@@ -12,6 +10,8 @@ pub const CHANGE_OPS_MAX: u64 = 5_000;
 pub const CHANGE_DEPS_MAX: u64 = 64;
 /// Changes in one document.
 pub const DOCUMENT_CHANGES_MAX: u64 = 5_000;
+/// Acts in one document: a case has dozens, and what a fold costs grows with their square.
+pub const DOCUMENT_ACTS_MAX: usize = 500;
 /// One encoded act.
 pub const ACT_BYTES_MAX: usize = 32 * 1024;
 /// Text of one field.

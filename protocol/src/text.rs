@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::refusal::Refusal;
-
 mod citizen_id;
 mod credit_code;
 mod name;
@@ -45,19 +43,19 @@ impl fmt::Debug for Private {
 pub enum TextError {
     #[error("请填写")]
     Empty,
-    #[error("太长,最多 {0} 字节")]
+    #[error("太长，最多 {0} 字节")]
     TooManyBytes(usize),
-    #[error("太长,最多 {0} 个字")]
+    #[error("太长，最多 {0} 个字")]
     TooManyChars(usize),
-    #[error("含有不可见的控制字符,请重新输入")]
+    #[error("含有不可见的控制字符，请重新输入")]
     Hidden,
-    #[error("含有乱码,请重新输入")]
+    #[error("含有乱码，请重新输入")]
     Garbled,
-    #[error("像是号码,不是姓名")]
+    #[error("像是号码，不是姓名")]
     NotAName,
-    #[error("应为 18 位(旧证 15 位),现有 {0} 位")]
+    #[error("应为 18 位（旧证 15 位），现有 {0} 位")]
     IdLength(usize),
-    #[error("只能是数字,末位可以是 X")]
+    #[error("只能是数字，末位可以是 X")]
     IdCharacter,
     #[error("前两位不是省级代码")]
     IdArea,
@@ -67,26 +65,16 @@ pub enum TextError {
     IdFuture,
     #[error("出生日期早于 125 年前")]
     IdAge,
-    #[error("校验位不对,请核对是否抄错")]
+    #[error("校验位不对，请核对是否抄错")]
     CheckDigit,
-    #[error("应为 18 位统一社会信用代码,现有 {0} 位")]
+    #[error("应为 18 位统一社会信用代码，现有 {0} 位")]
     CreditLength(usize),
     #[error("不能含有 I、O、S、V、Z 或其他符号")]
     CreditCharacter,
-    #[error("应为 11 位手机号,或带区号的固定电话")]
+    #[error("应为 11 位手机号，或带区号的固定电话")]
     Phone,
     #[error("固定电话请加区号")]
     AreaCode,
-}
-
-impl TextError {
-    /// The refusal to show beside a field of [`crate::fields`].
-    pub fn of(self, field: &str) -> Refusal {
-        Refusal::Field {
-            field: crate::fields::label(field).to_owned(),
-            why: self.to_string(),
-        }
-    }
 }
 
 /// Text of at most `BYTES_MAX` bytes of UTF-8 with something in it and nothing hidden. Line ends
@@ -233,10 +221,6 @@ mod tests {
         let today = jiff::civil::date(2026, 3, 2);
         let why = CitizenId::parse("349901193802290018", today).unwrap_err();
         assert!(!why.to_string().contains("3802"));
-        let refusal = why.of(crate::fields::ID);
-        assert_eq!(
-            refusal.to_string(),
-            "身份证号:第 7 至 14 位不是真实的出生日期"
-        );
+        assert_eq!(why.to_string(), "第 7 至 14 位不是真实的出生日期");
     }
 }

@@ -55,9 +55,9 @@ rules! {
     /// An upstream refused this entry and does not pass it on.
     Withheld "G109" "上级未接受该记录",
     /// The machine has begun too many epochs.
-    Epochs "G110" "该节点重启纪元过多,请县管理员检查或更换此机",
+    Epochs "G110" "该节点重启纪元过多，请县管理员检查或更换此机",
     /// The machine has brought as much in one day as a node takes.
-    Quota "G111" "该节点一日内写入的数量已达限量,其余仍在原机,过后自动续收",
+    Quota "G111" "该节点一日内写入的数量已达限量，其余仍在原机，过后自动续收",
     /// Larger than a change may be.
     TooLarge "G201" "单次修改过大",
     /// Not an uncompressed automerge change.
@@ -90,8 +90,8 @@ rules! {
     DependencyList "G215" "记录的依赖清单有误",
     /// It does not depend on the writer's own change before it.
     OwnPast "G216" "记录没有承接作者自己的前一修改",
-    /// The document has as many changes as it may have.
-    DocumentChanges "G301" "文档的修改次数已达上限",
+    /// The document has as many changes or acts as it may have.
+    DocumentChanges "G301" "文档的修改或办理行为已达上限",
     /// automerge does not take it.
     Apply "G302" "记录无法合入文档",
     /// automerge panicked on it.

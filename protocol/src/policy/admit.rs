@@ -35,7 +35,7 @@ denials! {
     KIND "G505" "这类文件不容纳这种办理行为";
     ROLE "G506" "所用岗位不能做这一步";
     SITE "G507" "办理行为署的不是本站点";
-    PERSON "G508" "名录中没有这个人,或其不在该站点、没有该岗位";
+    PERSON "G508" "名录中没有这个人，或其不在该站点、没有该岗位";
     TERM "G509" "此人的任期在办理之前已结束";
     FIELD "G510" "栏目名称或内容不合规定";
     UNSIGNED "G511" "改动栏目而没有相应的办理行为";
@@ -117,25 +117,16 @@ fn one_field(name: &str, value: Option<&Private>, acts: &[Act]) -> Result<(), De
     if long || !parse::is_field_name(name) {
         return Err(FIELD);
     }
-    let answers = acts.iter().any(|act| match &act.body {
-        ActBody::Open(_) | ActBody::Receive(_) => true,
-        ActBody::Supplement(_) => parse::material_index(name).is_some(),
-        ActBody::Amend(amend) => amend.field == name,
-        ActBody::Resolve(resolve) => resolve.field == name,
-        ActBody::Withdraw(_)
-        | ActBody::Deliver(_)
-        | ActBody::Correct(_)
-        | ActBody::Accept(_)
-        | ActBody::Refuse(_)
-        | ActBody::Review(_)
-        | ActBody::Decide(_)
-        | ActBody::Close(_)
-        | ActBody::Terminate(_)
-        | ActBody::Complete(_)
-        | ActBody::Rule(_)
-        | ActBody::Duplicate(_)
-        | ActBody::Publish(_)
-        | ActBody::Retract(_) => false,
-    });
-    if answers { Ok(()) } else { Err(UNSIGNED) }
+    let line = parse::material_index(name).is_some();
+    let answers = |act: &Act| {
+        let body = &act.body;
+        matches!(body, ActBody::Open(_) | ActBody::Receive(_))
+            || (line && matches!(body, ActBody::Supplement(_)))
+            || body.edits() == Some(name)
+    };
+    if acts.iter().any(answers) {
+        Ok(())
+    } else {
+        Err(UNSIGNED)
+    }
 }
