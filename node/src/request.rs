@@ -47,8 +47,6 @@ pub enum Request {
         login: Option<String>,
         reason: String,
     },
-    /// Ends the node in order.
-    Stop,
 }
 
 /// `case log`.
@@ -147,7 +145,6 @@ impl Request {
             Self::NoticePublish(_) => "notice_publish",
             Self::NoticeList => "notice_list",
             Self::NoticeWithdraw { .. } => "notice_withdraw",
-            Self::Stop => "stop",
         }
     }
 }
