@@ -15,6 +15,7 @@ use cuntong_provisioning::{
     County,
     county::{Founded, HashCost, Memory, NewPerson},
     enrol::Joining,
+    folder::replace,
     ticket::{DAYS_DEFAULT, Purpose},
 };
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,6 @@ use crate::{
     exit::Failure,
     identity,
     store::Store,
-    tickets::replace,
     view,
 };
 
@@ -197,7 +197,7 @@ fn make(dir: &Path, base_port: u16, cases: u64, tell: &dyn Fn(&str)) -> Result<(
     }
     history::write(&stores, cases, now, tell)?;
     for store in stores {
-        store.close().map_err(Failure::fault)?;
+        store.close()?;
     }
     for seat in &SEATS {
         fs::rename(making.join(seat.name), dir.join(seat.name))?;
@@ -265,7 +265,7 @@ pub(super) fn seat_site(trust: &Trust, seat: usize) -> SiteId {
 }
 
 fn open(dir: &Path, now: Millis) -> Result<Store, Failure> {
-    Store::open(dir, now, clock::random(), &view::ROWS, 1).map_err(Failure::fault)
+    Ok(Store::open(dir, now, clock::random(), &view::ROWS, 1)?)
 }
 
 /// Ticket, request, grant: as on paper or by stick, only faster.
@@ -286,23 +286,20 @@ fn enrol(
         .grant(joining.request(), false, &mut Chance, now)
         .map_err(Failure::fault)?;
     let joined = joining.finish(&issued.grant).map_err(Failure::fault)?;
-    store
-        .write(move |db| identity::become_node(db, &joining, &joined, now))
-        .map_err(Failure::fault)
+    Ok(store.write(move |db| identity::become_node(db, &joining, &joined, now))?)
 }
 
 fn tell_all(county: &County, store: &Store, now: Millis) -> Result<(), Failure> {
-    let site = store.read(|db| db.site()).map_err(Failure::fault)?;
+    let site = store.read(|db| db.site())?;
     let documents = county.controls_for(site);
-    store
-        .write(move |db| {
-            for document in &documents {
-                // What is held already is the same or older.
-                let _same_or_new = db.take_control(document, now);
-            }
-            Ok(())
-        })
-        .map_err(Failure::fault)
+    store.write(move |db| {
+        for document in &documents {
+            // What is held already is the same or older.
+            let _same_or_new = db.take_control(document, now);
+        }
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// Settings of one node: nothing that is not different from the defaults.
