@@ -130,7 +130,6 @@ pub fn open_or_make(
     cases: u64,
     tell: &dyn Fn(&str),
 ) -> Result<Vec<DemoNode>, Failure> {
-    fs::create_dir_all(dir)?;
     // Children have another working directory than whoever reads the list later.
     let dir = fs::canonicalize(dir)?;
     if !dir.join(LIST).exists() {
@@ -153,8 +152,9 @@ pub fn open_or_make(
 /// # Errors
 /// There is none.
 pub fn list(dir: &Path) -> Result<Vec<DemoNode>, Failure> {
-    let bytes = fs::read(dir.join(LIST))
-        .map_err(|_none| Failure::configuration(format!("{} 中没有样例县", dir.display())))?;
+    let bytes = fs::read(dir.join(LIST)).map_err(|error| {
+        Failure::configuration(format!("{} 中没有样例县:{error}", dir.display()))
+    })?;
     let mut nodes: Vec<DemoNode> =
         serde_json::from_slice(&bytes).map_err(Failure::configuration)?;
     for node in &mut nodes {
