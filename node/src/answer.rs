@@ -17,6 +17,7 @@ use cuntong_protocol::{
     state::State,
     text::Private,
 };
+use cuntong_provisioning::county::places::find_place;
 use cuntong_web::desk::{CaseQuery, Who};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
@@ -32,6 +33,8 @@ use crate::{
 
 /// Cases in one list at most.
 const LIST_MAX: u64 = 200;
+/// Category of a notice whose publisher names none.
+const GENERAL: &str = "通知公告";
 
 /// Answers one request.
 ///
@@ -104,10 +107,6 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
             value(desk.notice_change(&actor, Command::RetractNotice { notice, reason })?)
         }
         Request::Link { up } => link(node, up),
-        Request::Stop => {
-            node.stopper.stop();
-            Ok(json!({ "stopping": true }))
-        }
         Request::SyncNow | Request::Enrol { .. } => Err(Failure::fault("answered elsewhere")),
     }
 }
@@ -161,31 +160,40 @@ async fn enrol(node: &Node, content: &str) -> Reply {
     let taken = tokio::task::spawn_blocking(move || door.take(&content))
         .await
         .map_err(Failure::fault)??;
-    let TakenIn::Ticket {
-        fingerprint,
-        request_file,
-    } = &taken
-    else {
-        let state = if taken == TakenIn::Joined {
-            "joined"
-        } else {
-            "taken"
-        };
-        return Ok(json!({ "state": state, "words": taken.zh() }));
-    };
-    if node.ask_to_join().await? {
-        return Ok(json!({ "state": "joined", "words": TakenIn::Joined.zh() }));
+    match &taken {
+        TakenIn::Ticket { .. } if node.ask_to_join().await? => joined(node).await,
+        TakenIn::Ticket {
+            fingerprint,
+            request_file,
+        } => Ok(json!({
+            "state": "waiting",
+            "words": taken.zh(),
+            "fingerprint": fingerprint,
+            "request_file": request_file.display().to_string(),
+        })),
+        TakenIn::Joined => joined(node).await,
+        TakenIn::Grant { .. } | TakenIn::Control(..) | TakenIn::Known => {
+            Ok(json!({ "state": "taken", "words": taken.zh() }))
+        }
     }
+}
+
+/// Which node this machine has become.
+async fn joined(node: &Node) -> Reply {
+    let desk = node.desk.clone();
+    let status = tokio::task::spawn_blocking(move || desk.status())
+        .await
+        .map_err(Failure::fault)??;
     Ok(json!({
-        "state": "waiting",
-        "words": taken.zh(),
-        "fingerprint": fingerprint,
-        "request_file": request_file.display().to_string(),
+        "state": "joined",
+        "words": TakenIn::Joined.zh(),
+        "node": status.node,
+        "site_name": status.site_name,
     }))
 }
 
 fn verify(node: &Node) -> Reply {
-    let report = node.store.write(|db| db.verify()).map_err(Failure::fault)?;
+    let report = node.store.write(|db| db.verify())?;
     Ok(json!({
         "documents": report.documents,
         "entries": report.entries,
@@ -195,9 +203,12 @@ fn verify(node: &Node) -> Reply {
 
 fn backup(node: &Node, file: String) -> Reply {
     let path = file.clone();
-    node.store
-        .read(move |db| db.backup(Path::new(&path)))
-        .map_err(Failure::fault)?;
+    if Path::new(&file).exists() {
+        return Err(Failure::fault(format!(
+            "{file} 已经存在:备份不覆盖已有的文件"
+        )));
+    }
+    node.store.read(move |db| db.backup(Path::new(&path)))?;
     Ok(json!({ "file": file }))
 }
 
@@ -332,12 +343,11 @@ fn publish(node: &Node, notice: NoticePublish) -> Reply {
         .iter()
         .map(|place| place_of(node, place))
         .collect::<Result<Vec<_>, _>>()?;
-    let default = || cuntong_protocol::notice::CATEGORIES[0].to_owned();
     let version = Publish {
         title: notice.title,
         body: notice.body,
         places,
-        category: notice.category.unwrap_or_else(default),
+        category: notice.category.unwrap_or_else(|| GENERAL.to_owned()),
         from: civil_day(node.clock.now()).to_string(),
         until: notice.until,
         case: None,
@@ -349,28 +359,17 @@ fn publish(node: &Node, notice: NoticePublish) -> Reply {
     )
 }
 
-/// A place by its id, division code or name.
+/// A place by its id, its division code, or a name that only one place has.
 fn place_of(node: &Node, text: &str) -> Result<SiteId, Failure> {
-    let trust = node
-        .store
-        .read(|db| db.shared_trust())
-        .map_err(Failure::fault)?;
-    let by_id = text.parse::<SiteId>().ok();
-    trust
-        .places()
-        .sites
-        .iter()
-        .find(|place| Some(place.site) == by_id || place.code == text || place.name == text)
+    let trust = node.store.read(|db| db.shared_trust())?;
+    find_place(trust.places(), text)
         .map(|place| place.site)
-        .ok_or_else(|| Failure::usage(format!("没有站点 {text}")))
+        .ok_or_else(|| Failure::usage(format!("没有站点 {text},或不止一个叫这个名称")))
 }
 
 /// The first person of this site who may publish, for commands that name nobody.
 fn publisher(node: &Node) -> Result<Actor, Failure> {
-    let (trust, site) = node
-        .store
-        .read(|db| Ok((db.shared_trust()?, db.site()?)))
-        .map_err(Failure::fault)?;
+    let (trust, site) = node.store.read(|db| Ok((db.shared_trust()?, db.site()?)))?;
     trust
         .directory()
         .people

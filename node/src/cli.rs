@@ -7,14 +7,15 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    config::Loaded,
+    config::{FILE, Loaded},
     control_socket,
-    exit::{Exit, Failure},
+    exit::{At as _, Exit, Failure},
     request::{Reply, Request},
     run,
+    store::dir::DATABASE,
 };
 
 mod backup;
@@ -85,22 +86,36 @@ struct Context {
 /// Parses, does, explains.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ended = go(cli);
-    match ended {
+    let json = cli.json;
+    match go(cli) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {
-            // Standard error may be closed; there is nobody left to tell then.
+            // Either may be closed; there is nobody left to tell then.
             let _nobody = writeln!(std::io::stderr(), "cuntong: {failure}");
+            if json {
+                let _nobody = print(&document(&failure).to_string());
+            }
             ExitCode::from(failure.exit.code())
         }
     }
 }
 
+/// The one document of a command that did not end well.
+fn document(failure: &Failure) -> Value {
+    json!({ "error": {
+        "exit": failure.exit.code(),
+        "code": failure.code,
+        "message": failure.message,
+    } })
+}
+
 fn go(cli: Cli) -> Result<Exit, Failure> {
     let demo = matches!(cli.command, Command::Demo(_));
     let default = if demo { "cuntong-demo" } else { "cuntong-data" };
+    let dir = cli.dir.unwrap_or_else(|| PathBuf::from(default));
     let context = Context {
-        dir: cli.dir.unwrap_or_else(|| PathBuf::from(default)),
+        // What an answer names is found from any working directory.
+        dir: std::path::absolute(dir)?,
         json: cli.json,
         set: cli.set,
     };
@@ -111,7 +126,10 @@ fn go(cli: Cli) -> Result<Exit, Failure> {
     let ended = runtime.block_on(async move {
         match cli.command {
             Command::Demo(args) => demo::go(&context, args).await,
-            Command::Run => run::run(&context.dir, context.settings()?).await,
+            Command::Run => {
+                own_or_new(&context.dir)?;
+                run::run(&context.dir, context.settings()?).await
+            }
             Command::Enrol(args) => enrol::go(&context, args).await,
             Command::Status => status::go(&context).await,
             Command::Sync(args) => sync::go(&context, args).await,
@@ -139,8 +157,10 @@ impl Context {
         if let Some(reply) = control_socket::ask(&self.dir, &request).await {
             return reply;
         }
-        if !self.dir.is_dir() {
-            return Err(no_directory(&self.dir));
+        if matches!(request, Request::Enrol { .. }) {
+            own_or_new(&self.dir)?;
+        } else {
+            holds_node(&self.dir)?;
         }
         run::once(&self.dir, self.settings()?, request).await
     }
@@ -167,8 +187,39 @@ impl Context {
     }
 }
 
-fn no_directory(dir: &Path) -> Failure {
-    Failure::configuration(format!("没有状态目录 {}:请用 --dir 指明", dir.display()))
+/// Asking makes no node: where none is, nothing is written.
+fn holds_node(dir: &Path) -> Result<(), Failure> {
+    match std::fs::metadata(dir.join(DATABASE)) {
+        Ok(_file) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Failure::configuration(
+            format!("{} 里没有节点:请用 --dir 指明状态目录", dir.display()),
+        )),
+        Err(error) => Err(unusable(dir, error)),
+    }
+}
+
+/// A directory of other things is not turned into a node's.
+fn own_or_new(dir: &Path) -> Result<(), Failure> {
+    let ours = [DATABASE, FILE, "inbox", "lock"];
+    match std::fs::read_dir(dir) {
+        Ok(mut entries) => {
+            if entries.next().is_none() || ours.iter().any(|name| dir.join(name).exists()) {
+                return Ok(());
+            }
+            Err(Failure::configuration(format!(
+                "{} 里有别的东西,不是节点的状态目录:请用 --dir 指明一个新目录",
+                dir.display()
+            )))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unusable(dir, error)),
+    }
+}
+
+fn unusable(dir: &Path, error: std::io::Error) -> Failure {
+    let mut failure = error.at(dir);
+    failure.exit = Exit::Configuration;
+    failure
 }
 
 /// One line or more on standard output. A reader that went away (`| head`) is no failure.
@@ -188,6 +239,28 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_directory_of_other_things_is_neither_asked_nor_turned_into_a_node() {
+        let dir = std::env::temp_dir().join(format!("cuntong-cli-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        assert!(own_or_new(&dir).is_ok(), "an empty one may become a node");
+        assert!(own_or_new(&dir.join("new")).is_ok());
+        std::fs::write(dir.join("账本.xlsx"), b"").unwrap();
+        assert_eq!(own_or_new(&dir).unwrap_err().exit, Exit::Configuration);
+        assert_eq!(holds_node(&dir).unwrap_err().exit, Exit::Configuration);
+        std::fs::write(dir.join(DATABASE), b"").unwrap();
+        assert!(own_or_new(&dir).is_ok() && holds_node(&dir).is_ok());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_failure_is_one_document_too_with_the_code_of_the_rule() {
+        let refused = Failure::from(cuntong_protocol::refusal::Refusal::NoSuchCase);
+        let said = document(&refused);
+        assert_eq!(said["error"]["exit"], 77);
+        assert_eq!(said["error"]["code"], "R203");
     }
 
     #[test]

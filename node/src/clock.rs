@@ -16,6 +16,7 @@ use std::{
 };
 
 use cuntong_protocol::time::{ClockState, Millis};
+use cuntong_provisioning::{entropy::Entropy as _, folder::replace};
 
 /// No clock that shows a time before this program was written is right: 2026-11-01.
 const WRITTEN: Millis = Millis(1_793_491_200_000);
@@ -137,7 +138,8 @@ impl Clock {
         if floor == saved || (!always && floor - saved < SAVE_STEP_MS) {
             return Ok(());
         }
-        std::fs::write(file, floor.to_string())?;
+        // Whole or not at all: a full disk must not lose the floor that was kept.
+        replace(file, floor.to_string().as_bytes())?;
         self.0.saved.store(floor, Ordering::Relaxed);
         Ok(())
     }
@@ -157,21 +159,11 @@ pub fn stopwatch() -> Instant {
 
 /// Random bytes from the operating system.
 pub fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    // A system without randomness can make neither keys nor ids: there is nothing to go on with.
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    bytes
+    Chance.bytes()
 }
 
 /// The system's chance, for whoever takes chance as an argument.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Chance;
-
-impl cuntong_provisioning::entropy::Entropy for Chance {
-    fn fill(&mut self, out: &mut [u8]) {
-        getrandom::fill(out).expect("the operating system gives random bytes");
-    }
-}
+pub use cuntong_provisioning::entropy::System as Chance;
 
 /// A moment chosen evenly from nothing to `most`: full jitter, so that a county's nodes that
 /// lost the hub together do not all come back together.

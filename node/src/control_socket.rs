@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use cuntong_protocol::limits::INBOX_FILE_BYTES_MAX;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
@@ -25,8 +26,8 @@ use crate::{
 
 /// Name of the socket in a state directory.
 pub const NAME: &str = "control.sock";
-/// Longest line either way: a notice or a list of cases fits many times over.
-const LINE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Longest line either way: a list of cases fits, and the largest file of the inbox.
+const LINE_BYTES_MAX: u64 = 2 * INBOX_FILE_BYTES_MAX + 1024;
 /// Conversations at once.
 const TALKS_MAX: usize = 16;
 /// A caller that says nothing is dropped.
@@ -82,7 +83,7 @@ where
     Ok(())
 }
 
-/// The answer to the very request that stops the node still gets out.
+/// An answer that is under way when the node stops still gets out.
 async fn stopped_and_a_moment(stop: &Stop) {
     stop.stopped().await;
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -96,12 +96,10 @@ pub fn renewed(
 ) -> std::result::Result<Arc<CertifiedKey>, Failure> {
     let shown = shown(keys, der)?;
     let der = der.to_vec();
-    store
-        .write(move |db| {
-            db.set_meta(CERTIFICATE, &der)?;
-            db.set_meta(ISSUED, &now.0.to_be_bytes())
-        })
-        .map_err(Failure::fault)?;
+    store.write(move |db| {
+        db.set_meta(CERTIFICATE, &der)?;
+        db.set_meta(ISSUED, &now.0.to_be_bytes())
+    })?;
     Ok(shown)
 }
 

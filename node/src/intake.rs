@@ -9,10 +9,8 @@ use cuntong_protocol::{
     time::Millis,
 };
 use cuntong_provisioning::{
-    enrol::{
-        Grant, Joining, REQUEST_FILE,
-        desk::{DeliverError, deliver},
-    },
+    enrol::{Grant, Joining, REQUEST_FILE, desk::deliver},
+    folder::replace,
     ticket::{PREFIX, Ticket},
 };
 
@@ -23,7 +21,7 @@ use crate::{
     inbox::Intake,
     news::News,
     store::{Store, StoreError},
-    tickets::{Tickets, replace},
+    tickets::Tickets,
 };
 use std::path::PathBuf;
 
@@ -96,21 +94,12 @@ impl Door {
     }
 
     fn ticket(&self, text: &str) -> Result<TakenIn, Failure> {
-        let ticket = Ticket::read(text)
-            .map_err(|_unreadable| Failure::fault("入网票不完整或抄错了,请重新扫描或抄写"))?;
-        if self
-            .store
-            .read(identity::Papers::load)
-            .map_err(Failure::fault)?
-            .is_some()
-        {
+        let ticket = Ticket::read(text).map_err(Failure::fault)?;
+        if self.store.read(identity::Papers::load)?.is_some() {
             return Err(Failure::fault("本机已入网,不需要入网票"));
         }
         let now = self.clock.now();
-        let begun = self
-            .store
-            .write(move |db| begin(db, ticket, now))
-            .map_err(Failure::fault)?;
+        let begun = self.store.write(move |db| begin(db, ticket, now))?;
         let request_file = self.dir.join(format!("request.{REQUEST_FILE}"));
         replace(&request_file, begun.request())?;
         Ok(TakenIn::Ticket {
@@ -120,22 +109,22 @@ impl Door {
     }
 
     fn grant(&self, grant: &Grant, content: &[u8]) -> Result<TakenIn, Failure> {
-        let joining = self.store.read(identity::joining).map_err(Failure::fault)?;
+        let joining = self.store.read(identity::joining)?;
         if let Some(joining) = joining.filter(|j| j.node() == grant.node()) {
             let joined = joining.finish(content).map_err(Failure::fault)?;
             self.join(joining, joined)?;
             return Ok(TakenIn::Joined);
         }
+        let papers = self.store.read(identity::Papers::load)?;
+        if papers.is_some_and(|own| own.keys.node() == grant.node()) {
+            return Ok(TakenIn::Known);
+        }
         let trust = self
             .store
             .read(|db| db.shared_trust())
             .map_err(|error| Failure::fault(refused(&error)))?;
-        let mut book = self.tickets.clone();
-        let delivered = deliver(content, &trust, &mut book).map_err(|error| match error {
-            DeliverError::OtherCounty => Failure::fault("这份批复属于其他县"),
-            DeliverError::NotSigned => Failure::fault("这份批复不是本县签发的"),
-            DeliverError::Unreadable(_) | DeliverError::Book(_) => Failure::fault(error),
-        })?;
+        let mut book = self.tickets.book.clone();
+        let delivered = deliver(content, &trust, &mut book).map_err(Failure::fault)?;
         for control in &delivered.controls {
             // One that is older than what is held does not make the grant worthless.
             if let Err(error) = self.control(control) {
@@ -160,8 +149,7 @@ impl Door {
         self.clock.raise(joined.at);
         let node = self
             .store
-            .write(move |db| identity::become_node(db, &joining, &joined, now))
-            .map_err(Failure::fault)?;
+            .write(move |db| identity::become_node(db, &joining, &joined, now))?;
         tracing::info!(%node, "this machine is a node now");
         self.bell.notify_waiters();
         Ok(())

@@ -63,10 +63,9 @@ impl Node {
     /// # Errors
     /// The directory is in use, damaged or newer; an address cannot be bound.
     pub fn open(dir: &Path, config: Config, with: With) -> Result<Self, Failure> {
-        make_private(dir)?;
         let clock = Clock::system(Some(&dir.join(CLOCK_FILE)));
         let store = Store::open(dir, clock.now(), clock::random(), &view::ROWS, READERS)
-            .map_err(|error| opening(&error))?;
+            .map_err(opening)?;
         if let Ok(trust) = store.read(|db| db.shared_trust()) {
             clock.raise(trust.newest_signed_time());
         }
@@ -109,11 +108,6 @@ impl Node {
         })
     }
 
-    /// Whether this machine is a node of a county.
-    pub fn enrolled(&self) -> bool {
-        self.links.is_some() || matches!(self.store.read(Papers::load), Ok(Some(_)))
-    }
-
     /// Asks the hubs of the ticket once. True: this machine is a node now.
     ///
     /// # Errors
@@ -122,8 +116,7 @@ impl Node {
         let store = self.store.clone();
         let joining = tokio::task::spawn_blocking(move || store.read(identity::joining))
             .await
-            .map_err(Failure::fault)?
-            .map_err(Failure::fault)?;
+            .map_err(Failure::fault)??;
         let Some(joining) = joining else {
             return Ok(false);
         };
@@ -179,8 +172,11 @@ impl Node {
         let (store, clock) = (self.store.clone(), self.clock.clone());
         drop(self);
         tokio::task::spawn_blocking(move || {
-            clock.save(true)?;
-            store.close().map_err(Failure::fault)
+            // A floor that is not written down is found again in what others sign.
+            if let Err(error) = clock.save(true) {
+                tracing::warn!(%error, "the clock's floor is not written down");
+            }
+            Ok(store.close()?)
         })
         .await
         .map_err(Failure::fault)?
@@ -196,7 +192,7 @@ fn links(
     tickets: Tickets,
     stop: &Stop,
 ) -> Result<Option<Links>, Failure> {
-    let Some(papers) = store.read(Papers::load).map_err(Failure::fault)? else {
+    let Some(papers) = store.read(Papers::load)? else {
         return Ok(None);
     };
     let mut link = config.link.clone();
@@ -210,7 +206,7 @@ fn links(
         clock: clock.clone(),
         config: link,
         news: news.clone(),
-        boot: store.read(|db| Ok(db.boot())).map_err(Failure::fault)?,
+        boot: store.read(|db| Ok(db.boot()))?,
         own,
         issued: papers.issued,
         renewer: papers.renewer,
@@ -226,20 +222,13 @@ fn links(
     Links::start(parts).map(Some)
 }
 
-/// Why the store did not open, with the exit code of it.
-fn opening(error: &StoreError) -> Failure {
-    if matches!(error, StoreError::Locked(_)) {
-        return Failure::new(Exit::TryLater, "另一个进程正在使用这个目录");
+/// Why the store did not open: what time does not mend is wrong with the directory.
+fn opening(error: StoreError) -> Failure {
+    let mut failure = Failure::from(error);
+    if failure.exit == Exit::Failed {
+        failure.exit = Exit::Configuration;
     }
-    Failure::configuration(error)
-}
-
-fn make_private(dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
+    failure
 }
 
 /// The links as the desk sees them.

@@ -56,8 +56,6 @@ pub enum Request {
         login: Option<String>,
         reason: String,
     },
-    /// Ends the node in order.
-    Stop,
 }
 
 /// `case log`.
@@ -158,7 +156,6 @@ impl Request {
             Self::NoticePublish(_) => "notice_publish",
             Self::NoticeList => "notice_list",
             Self::NoticeWithdraw { .. } => "notice_withdraw",
-            Self::Stop => "stop",
         }
     }
 }

@@ -37,7 +37,7 @@ enum Ended {
 /// When it cannot be opened, or does not end in order.
 pub async fn run(dir: &Path, loaded: Loaded) -> Result<Exit, Failure> {
     let config = loaded.config;
-    std::fs::create_dir_all(dir)?;
+    store::dir::make(dir)?;
     log::start(dir, &config.log)?;
     loop {
         match serve(dir, config.clone()).await? {
@@ -227,7 +227,7 @@ pub async fn once(dir: &Path, loaded: Loaded, request: Request) -> Reply {
     let mut config = loaded.config;
     // Nobody is to call a node that is here for a moment.
     config.link.listen = None;
-    if matches!(request, Request::Stop | Request::Link { .. }) {
+    if matches!(request, Request::Link { .. }) {
         return Err(Failure::new(Exit::TryLater, "节点没有运行"));
     }
     let with = if matches!(request, Request::SyncNow) {
@@ -249,7 +249,7 @@ pub async fn restore(dir: &Path, loaded: Loaded, backup: &Path) -> Reply {
     let (at, from) = (dir.to_owned(), backup.to_owned());
     let stamp = clock::Clock::system(None).now();
     tokio::task::spawn_blocking(move || {
-        let directory = store::Directory::lock(&at).map_err(Failure::configuration)?;
+        let directory = store::Directory::lock(&at)?;
         let aside = set_aside(&directory.database(), stamp.0)?;
         let restored = store::backup::restore(&from, &directory);
         if restored.is_err() {
@@ -257,16 +257,13 @@ pub async fn restore(dir: &Path, loaded: Loaded, backup: &Path) -> Reply {
                 std::fs::rename(kept, original)?;
             }
         }
-        restored.map_err(Failure::fault)
+        Ok::<(), Failure>(restored?)
     })
     .await
     .map_err(Failure::fault)??;
     // Opened once, so that the new epoch has begun before anybody believes the restoration.
     let node = open(dir, loaded.config, With::NoLinks).await?;
-    let epoch = node
-        .store
-        .read(|db| Ok(db.identity()?.writer.epoch))
-        .map_err(Failure::fault);
+    let epoch = node.store.read(|db| Ok(db.identity()?.writer.epoch));
     node.close().await?;
     Ok(json!({ "dir": dir.display().to_string(), "epoch": epoch? }))
 }

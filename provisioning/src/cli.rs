@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use serde_json::json;
 
 use cuntong_protocol::time::Millis;
 use cuntong_provisioning::{
@@ -85,8 +86,8 @@ enum Command {
     Export(export::Args),
 }
 
-/// Runs one command; the exit code is 0 done, 1 failed, 2 usage, 77 not permitted, 78 no usable
-/// county there.
+/// Runs one command; the exit code is 0 done, 1 failed, 2 usage, 3 some requests were refused, 77
+/// not permitted, 78 no usable county there.
 pub(crate) fn run() -> ExitCode {
     let args = Args::parse();
     let desk = Desk {
@@ -107,10 +108,16 @@ pub(crate) fn run() -> ExitCode {
         Command::Publish(args) => args.run(&desk),
         Command::Export(args) => args.run(&desk),
     };
-    match done.and_then(|said| desk.say(&said)) {
-        Ok(()) => ExitCode::SUCCESS,
+    match done.and_then(|said| desk.say(&said).map(|()| said.partly)) {
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::from(Failure::PARTLY),
         Err(failure) => {
-            talk(&format!("{:#}", failure.error));
+            let message = format!("{:#}", failure.error);
+            talk(&message);
+            let document = json!({"error": {"exit": failure.code, "message": message}});
+            if desk.json && desk.say(&Said::new(document, "")).is_err() {
+                talk("结果无法输出");
+            }
             ExitCode::from(failure.code)
         }
     }
@@ -120,6 +127,8 @@ pub(crate) fn run() -> ExitCode {
 struct Said {
     json: serde_json::Value,
     text: String,
+    /// Some of what was asked was refused.
+    partly: bool,
 }
 
 impl Said {
@@ -127,6 +136,7 @@ impl Said {
         Self {
             json,
             text: text.into(),
+            partly: false,
         }
     }
 }
@@ -140,6 +150,7 @@ struct Failure {
 impl Failure {
     const FAILED: u8 = 1;
     const USAGE: u8 = 2;
+    const PARTLY: u8 = 3;
     const NOT_PERMITTED: u8 = 77;
     const CONFIGURATION: u8 = 78;
 

@@ -22,12 +22,13 @@ impl<E: Entropy + ?Sized> Entropy for &mut E {
     }
 }
 
-/// The operating system's chance, for the executable.
+/// The operating system's chance, for the executables.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct System;
 
 impl Entropy for System {
     fn fill(&mut self, out: &mut [u8]) {
-        // A desk that cannot draw keys must stop: nothing it signed could be trusted.
+        // Without it there are neither keys nor ids: nothing signed here could be trusted.
         getrandom::fill(out).expect("the operating system gives random bytes");
     }
 }

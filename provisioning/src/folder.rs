@@ -83,11 +83,7 @@ impl Folder {
     fn lock_file(path: &Path) -> Result<(File, PathBuf), FolderError> {
         let below = ["controls", "keys", "tickets"].map(|name| path.join(name));
         for dir in std::iter::once(path.to_owned()).chain(below) {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&dir)
-                .map_err(at(&dir))?;
+            private_dir(&dir).map_err(at(&dir))?;
         }
         let lock_path = path.join("lock");
         let lock = private(&lock_path, false).map_err(at(&lock_path))?;
@@ -176,16 +172,14 @@ impl Folder {
 
     /// Bindings of presented tickets, in no particular order.
     pub fn bindings(&self) -> Result<Vec<Binding>, FolderError> {
-        FolderKeeper {
-            path: self.path.clone(),
-        }
-        .bindings()
-        .map_err(|e| FolderError::County(e.into()))
+        let bindings = Book::new(self.path.join("tickets")).bindings();
+        bindings.map_err(|e| FolderError::County(e.into()))
     }
 
     fn keeper(&self) -> Box<dyn Keeper + Send> {
         Box::new(FolderKeeper {
-            path: self.path.clone(),
+            controls: self.path.join("controls"),
+            book: Book::new(self.path.join("tickets")),
         })
     }
 }
@@ -200,60 +194,80 @@ pub struct Secrets {
 }
 
 struct FolderKeeper {
-    path: PathBuf,
+    controls: PathBuf,
+    book: Book,
 }
 
-impl FolderKeeper {
-    fn ticket_path(&self, ticket: &TicketId) -> PathBuf {
-        self.path.join(format!("tickets/{ticket}.cbor"))
+impl TicketBook for FolderKeeper {
+    fn binding(&self, ticket: &TicketId) -> Result<Option<Binding>, BookError> {
+        self.book.binding(ticket)
     }
 
-    fn bindings(&self) -> Result<Vec<Binding>, BookError> {
-        let dir = self.path.join("tickets");
+    fn keep(&mut self, binding: Binding) -> Result<(), BookError> {
+        self.book.keep(binding)
+    }
+
+    fn waiting(&self) -> Result<usize, BookError> {
+        self.book.waiting()
+    }
+}
+
+impl Keeper for FolderKeeper {
+    fn keep_document(&mut self, document: &Signed, bytes: &[u8]) -> Result<(), BookError> {
+        write(&self.controls.join(file_name(&document.content)), bytes).map_err(book)
+    }
+}
+
+/// Bindings of presented tickets, a file for each: at a registrar and at a hub.
+#[derive(Debug, Clone)]
+pub struct Book(PathBuf);
+
+impl Book {
+    /// The book in that directory, which is made when it is first needed.
+    pub const fn new(dir: PathBuf) -> Self {
+        Self(dir)
+    }
+
+    fn file(&self, ticket: &TicketId) -> PathBuf {
+        self.0.join(format!("{ticket}.cbor"))
+    }
+
+    /// All of them, in no particular order.
+    pub fn bindings(&self) -> Result<Vec<Binding>, BookError> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(book)?,
+        };
         let mut bindings = Vec::new();
-        for entry in fs::read_dir(&dir).map_err(book)? {
+        for entry in entries {
             let path = entry.map_err(book)?.path();
             if path.extension().is_some_and(|e| e == "cbor") {
-                let bytes = read(&path).map_err(|e| BookError(e.to_string()))?;
-                bindings.push(wire::decode(&bytes).map_err(book)?);
+                bindings.push(binding(&path)?);
             }
         }
         Ok(bindings)
     }
 }
 
-impl TicketBook for FolderKeeper {
+impl TicketBook for Book {
     fn binding(&self, ticket: &TicketId) -> Result<Option<Binding>, BookError> {
-        let path = self.ticket_path(ticket);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let bytes = read(&path).map_err(|e| BookError(e.to_string()))?;
-        wire::decode(&bytes).map(Some).map_err(book)
+        let path = self.file(ticket);
+        path.exists().then(|| binding(&path)).transpose()
     }
 
     fn keep(&mut self, binding: Binding) -> Result<(), BookError> {
-        let path = self.ticket_path(&binding.ticket);
-        write(&path, &wire::encode(&binding)).map_err(|e| BookError(e.to_string()))
+        private_dir(&self.0).map_err(book)?;
+        write(&self.file(&binding.ticket), &wire::encode(&binding)).map_err(book)
     }
 
     fn waiting(&self) -> Result<usize, BookError> {
-        Ok(self
-            .bindings()?
-            .iter()
-            .filter(|b| b.grant.is_none())
-            .count())
+        let bindings = self.bindings()?;
+        Ok(bindings.iter().filter(|b| b.grant.is_none()).count())
     }
 }
 
-impl Keeper for FolderKeeper {
-    fn keep_document(&mut self, document: &Signed, bytes: &[u8]) -> Result<(), BookError> {
-        let path = self
-            .path
-            .join("controls")
-            .join(file_name(&document.content));
-        write(&path, bytes).map_err(|e| BookError(e.to_string()))
-    }
+fn binding(path: &Path) -> Result<Binding, BookError> {
+    wire::decode(&read(path).map_err(book)?).map_err(book)
 }
 
 fn book(error: impl std::fmt::Display) -> BookError {
@@ -274,28 +288,35 @@ pub fn file_name(content: &Content) -> String {
     }
 }
 
-/// Writes a file whole or not at all, readable by its owner only.
+/// As [`replace`], with an error that names the file.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
+    replace(path, bytes).map_err(at(path))
+}
+
+/// Writes a file whole or not at all, readable by its owner only. What was there before stays
+/// until then.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
-    let written = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        // The rename is durable once its directory is.
-        match path.parent() {
-            Some(dir) if dir != Path::new("") => File::open(dir)?.sync_all(),
-            Some(_) | None => Ok(()),
-        }
-    })();
-    written.map_err(at(path))
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    // The rename is durable once its directory is.
+    match path.parent() {
+        Some(dir) if dir != Path::new("") => File::open(dir)?.sync_all(),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Reads a regular file of bounded size.

@@ -3,7 +3,8 @@
 //! [`county`] is the registrar's desk: it holds the keys and says, in signed documents, who is in.
 //! [`ticket`] and [`enrol`] bring a machine in, online or by stick; [`judge`] and [`renew`] are
 //! asked at every session. Nothing of that does IO; chance and time are arguments. [`folder`],
-//! [`clock`] and [`entropy::System`] are for the registrar's executable.
+//! [`clock`] and [`entropy::System`] touch the machine: they are the registrar's, and a node takes
+//! from them its book of tickets and its chance.
 
 pub mod certificate;
 pub mod clock;

@@ -68,12 +68,14 @@ impl Desk {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// The exit code of a command that fails; it has said why, and nothing as a result.
+    /// The exit code of a command that fails: it has said why, and its one document is the error.
     fn fails(&self, args: &[&str]) -> i32 {
         let output = self.run(args);
-        assert!(output.stdout.is_empty(), "{args:?}");
+        let code = output.status.code().unwrap();
         assert!(!output.stderr.is_empty(), "{args:?}");
-        output.status.code().unwrap()
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(said["error"]["exit"], code, "{args:?}");
+        code
     }
 
     /// A machine that was given a ticket for that place, and the file of its request.
@@ -151,13 +153,15 @@ fn the_requests_a_hub_keeps_are_answered_together_and_a_bad_one_does_not_stop_th
     desk.machine("北乡镇", "pending/three.ctreq");
     desk.write("pending/bad.ctreq", "nothing");
     desk.write("pending/other.txt", "not a request");
-    let answered = desk.done(&[
+    let ran = desk.run(&[
         "grant",
         "--pending",
         &desk.path("pending"),
         "--out",
         &desk.path("inbox"),
     ]);
+    assert_eq!(ran.status.code(), Some(3), "some were refused");
+    let answered: Value = serde_json::from_slice(&ran.stdout).unwrap();
     let answered = answered["answered"].as_array().unwrap().clone();
     assert_eq!(answered.len(), 3);
     assert!(answered[0]["refused"].is_string());
@@ -169,14 +173,17 @@ fn the_requests_a_hub_keeps_are_answered_together_and_a_bad_one_does_not_stop_th
 #[test]
 fn a_desk_that_watches_answers_a_request_when_it_appears_and_lets_others_work() {
     let desk = Desk::founded("watch");
-    std::fs::create_dir(desk.path("pending")).unwrap();
     let mut watching = desk
         .command(&["grant", "--pending", &desk.path("pending"), "--watch"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let joining = desk.machine("石桥村", "pending/one.ctreq");
+    let joining = desk.machine("石桥村", "one.ctreq");
+    // The desk makes the directory it watches.
+    while folder::write(&desk.0.join("pending/one.ctreq"), joining.request()).is_err() {
+        std::thread::yield_now();
+    }
     let mut line = String::new();
     let mut said = BufReader::new(watching.stdout.take().unwrap());
     said.read_line(&mut line).unwrap();
@@ -282,7 +289,17 @@ fn documents_are_exported_for_a_hub_or_for_one_site() {
 fn exit_codes_tell_apart_what_a_script_must_know() {
     let desk = Desk::founded("codes");
     assert_eq!(desk.fails(&["ticket", "--site", "没有的村"]), 1);
-    assert_eq!(desk.fails(&["ticket"]), 2);
+    assert_eq!(
+        desk.fails(&["export", "--out", &desk.path("x"), "--site", "没有的村"]),
+        1
+    );
+    let late = ["--reason", "丢失", "--cutoff", "昨天"];
+    assert_eq!(
+        desk.fails(&[&["revoke", "n-0123456789abcdef"], &late[..]].concat()),
+        2
+    );
+    // What clap refuses never becomes a command, and has no document.
+    assert_eq!(desk.run(&["ticket"]).status.code(), Some(2));
     assert_eq!(
         desk.fails(&["ticket", "--site", "石桥村", "--qr", "png"]),
         2
@@ -297,6 +314,15 @@ fn exit_codes_tell_apart_what_a_script_must_know() {
     desk.write("passphrase", "别的口令\n");
     assert_eq!(desk.fails(&["ticket", "--site", "石桥村"]), 77);
     assert_eq!(Desk::new("no_county").fails(&["place", "list"]), 78);
+}
+
+#[test]
+fn a_county_whose_code_is_wrong_is_not_half_founded() {
+    let desk = Desk::new("half");
+    let code = ["init", "--name", "云麓县", "--code"];
+    assert_eq!(desk.fails(&[&code[..], &["12"]].concat()), 1);
+    desk.done(&[&code[..], &["349901000000"]].concat());
+    assert_eq!(desk.done(&["place", "list"])[0]["level"], "county");
 }
 
 #[test]

@@ -1,32 +1,26 @@
 //! Chance that replays.
 
-/// A seeded source of choices (SplitMix64, Steele et al. 2014): the same seed gives the same
-/// history on every machine and in every release.
+use cuntong_node::demo::chance::Chance;
+
+/// A seeded source of choices: the same seed gives the same history on every machine and in every
+/// release.
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct Dice(Chance);
 
 impl Dice {
     /// Dice that will fall as this seed says.
     pub const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Chance::new(seed))
     }
 
     /// Any number.
     pub const fn any(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.bits()
     }
 
     /// A number from 0 to `n - 1`; 0 when `n` is 0.
     pub const fn below(&mut self, n: usize) -> usize {
-        if n == 0 {
-            0
-        } else {
-            (self.any() % n as u64) as usize
-        }
+        self.0.below(n as u64) as usize
     }
 
     /// True `n` times out of `of`.

@@ -23,7 +23,7 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) async fn backup(context: &Context, args: BackupArgs) -> Result<Exit, Failure> {
-    // The node that answers has another working directory.
+    // The node that answers may have another working directory.
     let file = std::path::absolute(&args.file)?.display().to_string();
     context
         .tell(Request::Backup { file }, |done| {
@@ -39,6 +39,11 @@ pub(super) async fn restore(context: &Context, args: RestoreArgs) -> Result<Exit
     {
         return Err(Failure::new(Exit::TryLater, "节点正在运行,请先停止再恢复"));
     }
+    // Said before a directory is made for it.
+    if let Err(error) = std::fs::File::open(&args.file) {
+        return Err(Failure::usage(format!("{}: {error}", args.file.display())));
+    }
+    super::own_or_new(&context.dir)?;
     let value = run::restore(&context.dir, context.settings()?, &args.file).await?;
     context.print(&value, |done| {
         format!(

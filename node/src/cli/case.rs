@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Subcommand;
-use cuntong_protocol::{calendar::civil_day, fields, state::State, time::Millis};
+use cuntong_protocol::{calendar::civil_day, fields, time::Millis};
 use serde_json::Value;
 
 use super::{
@@ -41,7 +41,8 @@ enum What {
         /// Name, initials, tail of an ID, number
         #[arg(long)]
         query: Option<String>,
-        #[arg(long, default_value_t = 100)]
+        /// At most 200
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=200))]
         limit: u64,
     },
     /// One case, whole
@@ -364,28 +365,17 @@ fn missing_line(line: &str) -> (Option<u32>, String) {
 
 fn done(value: &Value) -> String {
     let number = text(value, "number");
-    let state = State::from_word(text(value, "state")).map_or("", State::zh);
     format!(
-        "{} {} {state} {}",
+        "{} {} {} {}",
         text(value, "case"),
         if number.is_empty() {
             "(草稿)"
         } else {
             number
         },
-        custody(text(value, "custody")),
+        text(value, "state_zh"),
+        text(value, "custody_zh"),
     )
-}
-
-fn custody(word: &str) -> &'static str {
-    match word {
-        "local" => "本机已存",
-        "sending" => "上报中",
-        "township" => "乡镇已收",
-        "county" => "县里已收",
-        "rejected" => "退回",
-        _ => "",
-    }
 }
 
 fn rows(value: &Value) -> String {
@@ -431,7 +421,7 @@ fn page(value: &Value) -> String {
             "\n  {} {} {} {}{}",
             civil_day(at),
             text(event, "name"),
-            text(event, "act"),
+            text(event, "act_zh"),
             text(event, "words"),
             if event["void"].is_null() {
                 ""

@@ -12,12 +12,18 @@ use crate::{
     exit::{Exit, Failure},
     request::Request,
     run,
+    store::Directory,
 };
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// First port: pages at +0 … +3, links at +10 and +11
-    #[arg(long, default_value_t = 7300, value_name = "N")]
+    #[arg(
+        long,
+        default_value_t = 7300,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=65_515)
+    )]
     base_port: u16,
     /// Sample cases of a county that is made now
     #[arg(long, default_value_t = 320, value_name = "N")]
@@ -43,9 +49,8 @@ pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
 }
 
 async fn demo(context: &Context, base_port: u16, cases: u64) -> Result<Exit, Failure> {
-    if base_port > u16::MAX - 20 {
-        return Err(Failure::usage("--base-port 太大"));
-    }
+    // One demo a directory: another one would give its nodes other ports.
+    let _held = Directory::lock(&context.dir)?;
     let interrupted = run::interrupt()?;
     let dir = context.dir.clone();
     tokio::pin!(interrupted);

@@ -35,7 +35,7 @@ enum What {
         /// Places whose boards it hangs on: site id, code or name
         #[arg(long, required = true, num_args = 1.., value_name = "PLACE")]
         to: Vec<String>,
-        /// 事务类别
+        /// 事务类别 [default: 通知公告]
         #[arg(long)]
         category: Option<String>,
         /// Last day on the board, yyyy-mm-dd
@@ -92,11 +92,21 @@ fn rows(value: &Value) -> String {
     let rows: Vec<_> = list(value, "notices")
         .iter()
         .map(|row| {
-            ["id", "status", "publisher_name", "from", "title"]
-                .iter()
-                .map(|key| text(row, key).to_owned())
-                .collect()
+            let status = status(text(row, "status"));
+            let [id, publisher, from, title] =
+                ["id", "publisher_name", "from", "title"].map(|key| text(row, key).to_owned());
+            vec![id, status.to_owned(), publisher, from, title]
         })
         .collect();
     table(&["公示", "状态", "发布", "起", "标题"], &rows)
+}
+
+fn status(word: &str) -> &str {
+    match word {
+        "scheduled" => "待公示",
+        "running" => "公示中",
+        "ended" => "已期满",
+        "withdrawn" => "已撤回",
+        other => other,
+    }
 }

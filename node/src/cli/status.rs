@@ -1,5 +1,6 @@
 //! `cuntong status`
 
+use cuntong_protocol::role::Level;
 use serde_json::Value;
 
 use super::{
@@ -17,18 +18,21 @@ pub(super) async fn go(context: &Context) -> Result<Exit, Failure> {
 
 fn words(status: &Value) -> String {
     let waiting = &status["waiting"];
+    let level = serde_json::from_value::<Level>(status["role"].clone());
     let mut out = format!(
-        "{} {} ({}) 第 {} 纪元\n文档 {} · 条目 {} · 待上报 {} 件,最早 {} 秒前 · 隔离 {}",
+        "{} {} ({}) 第 {} 纪元\n文档 {} · 条目 {} · 待上报 {} 件",
         text(status, "site_name"),
         text(status, "node"),
-        text(status, "role"),
+        level.map_or("", Level::zh),
         number(status, "epoch"),
         number(status, "documents"),
         number(status, "entries"),
         number(waiting, "count"),
-        number(waiting, "oldest_s"),
-        number(status, "quarantine"),
     );
+    if number(waiting, "count") > 0 {
+        out.push_str(&format!(",最早 {} 秒前", number(waiting, "oldest_s")));
+    }
+    out.push_str(&format!(" · 隔离 {}", number(status, "quarantine")));
     for peer in list(status, "upstream") {
         let reason = match text(peer, "reason") {
             "" => "",
@@ -37,11 +41,21 @@ fn words(status: &Value) -> String {
         out.push_str(&format!(
             "\n上级 {}: {}",
             text(peer, "name"),
-            text(peer, "state")
+            state(text(peer, "state"))
         ));
         if !reason.is_empty() {
             out.push_str(&format!("({reason})"));
         }
     }
     out
+}
+
+fn state(word: &str) -> &str {
+    match word {
+        "connected" => "已连接",
+        "connecting" => "正在连接",
+        "waiting" => "未连接",
+        "off" => "已拔线",
+        other => other,
+    }
 }

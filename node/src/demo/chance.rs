@@ -1,6 +1,6 @@
 //! Repeatable chance: sample data must be the same for the same seed on every machine.
 
-/// A small generator (SplitMix64). Never for keys.
+/// A small generator (SplitMix64, Steele et al. 2014). Never for keys.
 #[derive(Debug, Clone)]
 pub struct Chance(u64);
 

@@ -1,17 +1,27 @@
 //! Runs each node of the sample county as its own process, and ends them together.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
 use tokio::process::{Child, Command};
 
 use super::county::DemoNode;
-use crate::{control_socket, exit::Failure, request::Request};
+use crate::{
+    control_socket,
+    exit::{Exit, Failure},
+    request::Request,
+};
 
 /// A node that does not answer by then has not started.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// A node that is told to stop is killed when it takes longer.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A node's standard error, in its directory.
+const ERRORS: &str = "stderr.log";
 /// How long a crashed node stays down before it is started again.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 
@@ -53,11 +63,7 @@ impl Children {
                 .is_none()
             {
                 if let Some(status) = child.process.try_wait()? {
-                    return Err(Failure::fault(format!(
-                        "{} 没有启动成功({status}),见 {}",
-                        child.node.site,
-                        child.node.dir.join("log").display()
-                    )));
+                    return Err(not_started(&child.node, status));
                 }
                 if tokio::time::Instant::now() > deadline {
                     return Err(Failure::fault(format!("{} 没有应答", child.node.site)));
@@ -113,9 +119,21 @@ impl Children {
     }
 }
 
+/// What the node itself said last, and how it ended.
+fn not_started(node: &DemoNode, status: ExitStatus) -> Failure {
+    let said = std::fs::read_to_string(node.dir.join(ERRORS)).unwrap_or_default();
+    let last = said.lines().last().unwrap_or_default();
+    let exit = match status.code() {
+        Some(75) => Exit::TryLater,
+        Some(78) => Exit::Configuration,
+        Some(_) | None => Exit::Failed,
+    };
+    Failure::new(exit, format!("{} 没有启动成功({status}):{last}", node.site))
+}
+
 fn spawn(dir: &Path) -> Result<Child, Failure> {
     let program = std::env::current_exe()?;
-    let errors = std::fs::File::create(dir.join("stderr.log"))?;
+    let errors = std::fs::File::create(dir.join(ERRORS))?;
     Command::new(program)
         .arg("run")
         .arg("--dir")
@@ -128,4 +146,31 @@ fn spawn(dir: &Path) -> Result<Child, Failure> {
         .kill_on_drop(true)
         .spawn()
         .map_err(Failure::fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_does_not_start_is_quoted() {
+        let dir = std::env::temp_dir().join(format!("cuntong-children-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(
+            dir.join(ERRORS),
+            "cuntong: web.listen 127.0.0.1:1: in use\n",
+        )
+        .unwrap();
+        let node: DemoNode = serde_json::from_value(serde_json::json!({
+            "node": "n-0000000000000001", "name": "yunlu", "site": "云麓县", "site_id": "s1",
+            "role": "county", "dir": dir, "url": "", "login": "", "password": "",
+        }))
+        .unwrap();
+        let failure = not_started(&node, ExitStatus::from_raw(78 << 8));
+        assert_eq!(failure.exit, Exit::Configuration);
+        assert!(failure.message.contains("web.listen"), "{failure}");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

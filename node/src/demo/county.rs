@@ -15,6 +15,7 @@ use cuntong_provisioning::{
     County,
     county::{Founded, HashCost, Memory, NewPerson},
     enrol::Joining,
+    folder::replace,
     ticket::{DAYS_DEFAULT, Purpose},
 };
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,6 @@ use crate::{
     exit::Failure,
     identity,
     store::Store,
-    tickets::replace,
     view,
 };
 
@@ -130,7 +130,6 @@ pub fn open_or_make(
     cases: u64,
     tell: &dyn Fn(&str),
 ) -> Result<Vec<DemoNode>, Failure> {
-    fs::create_dir_all(dir)?;
     // Children have another working directory than whoever reads the list later.
     let dir = fs::canonicalize(dir)?;
     if !dir.join(LIST).exists() {
@@ -153,8 +152,9 @@ pub fn open_or_make(
 /// # Errors
 /// There is none.
 pub fn list(dir: &Path) -> Result<Vec<DemoNode>, Failure> {
-    let bytes = fs::read(dir.join(LIST))
-        .map_err(|_none| Failure::configuration(format!("{} 中没有样例县", dir.display())))?;
+    let bytes = fs::read(dir.join(LIST)).map_err(|error| {
+        Failure::configuration(format!("{} 中没有样例县:{error}", dir.display()))
+    })?;
     let mut nodes: Vec<DemoNode> =
         serde_json::from_slice(&bytes).map_err(Failure::configuration)?;
     for node in &mut nodes {
@@ -197,7 +197,7 @@ fn make(dir: &Path, base_port: u16, cases: u64, tell: &dyn Fn(&str)) -> Result<(
     }
     history::write(&stores, cases, now, tell)?;
     for store in stores {
-        store.close().map_err(Failure::fault)?;
+        store.close()?;
     }
     for seat in &SEATS {
         fs::rename(making.join(seat.name), dir.join(seat.name))?;
@@ -265,7 +265,7 @@ pub(super) fn seat_site(trust: &Trust, seat: usize) -> SiteId {
 }
 
 fn open(dir: &Path, now: Millis) -> Result<Store, Failure> {
-    Store::open(dir, now, clock::random(), &view::ROWS, 1).map_err(Failure::fault)
+    Ok(Store::open(dir, now, clock::random(), &view::ROWS, 1)?)
 }
 
 /// Ticket, request, grant: as on paper or by stick, only faster.
@@ -286,23 +286,20 @@ fn enrol(
         .grant(joining.request(), false, &mut Chance, now)
         .map_err(Failure::fault)?;
     let joined = joining.finish(&issued.grant).map_err(Failure::fault)?;
-    store
-        .write(move |db| identity::become_node(db, &joining, &joined, now))
-        .map_err(Failure::fault)
+    Ok(store.write(move |db| identity::become_node(db, &joining, &joined, now))?)
 }
 
 fn tell_all(county: &County, store: &Store, now: Millis) -> Result<(), Failure> {
-    let site = store.read(|db| db.site()).map_err(Failure::fault)?;
+    let site = store.read(|db| db.site())?;
     let documents = county.controls_for(site);
-    store
-        .write(move |db| {
-            for document in &documents {
-                // What is held already is the same or older.
-                let _same_or_new = db.take_control(document, now);
-            }
-            Ok(())
-        })
-        .map_err(Failure::fault)
+    store.write(move |db| {
+        for document in &documents {
+            // What is held already is the same or older.
+            let _same_or_new = db.take_control(document, now);
+        }
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// Settings of one node: nothing that is not different from the defaults.

@@ -67,20 +67,17 @@ impl End<'_> {
                 }
                 self.settled |= matches!(effect, Effect::Settled(_));
                 let peer = self.session.peer().clone();
-                let done = self
-                    .store
-                    .write(move |db| {
-                        perform(
-                            effect,
-                            &peer,
-                            &mut Linked {
-                                db,
-                                now,
-                                traffic: Traffic::default(),
-                            },
-                        )
-                    })
-                    .map_err(Failure::fault)?;
+                let done = self.store.write(move |db| {
+                    perform(
+                        effect,
+                        &peer,
+                        &mut Linked {
+                            db,
+                            now,
+                            traffic: Traffic::default(),
+                        },
+                    )
+                })?;
                 for answer in done.answers {
                     self.session.handle(answer, now).map_err(Failure::fault)?;
                 }
@@ -91,16 +88,14 @@ impl End<'_> {
 }
 
 fn end<'a>(store: &'a Store, other: &Store, role: Role) -> Result<End<'a>, Failure> {
-    let (trust, writer, site, boot) = store
-        .read(|db| {
-            Ok((
-                db.shared_trust()?,
-                db.identity()?.writer,
-                db.site()?,
-                db.boot(),
-            ))
-        })
-        .map_err(Failure::fault)?;
+    let (trust, writer, site, boot) = store.read(|db| {
+        Ok((
+            db.shared_trust()?,
+            db.identity()?.writer,
+            db.site()?,
+            db.boot(),
+        ))
+    })?;
     let (node, theirs) = other
         .read(|db| Ok((db.identity()?.node, db.site()?)))
         .map_err(Failure::fault)?;

@@ -78,9 +78,7 @@ pub fn write(
     now: Millis,
     tell: &dyn Fn(&str),
 ) -> Result<(), Failure> {
-    let trust = stores[HUB]
-        .read(|db| db.shared_trust())
-        .map_err(Failure::fault)?;
+    let trust = stores[HUB].read(|db| db.shared_trust())?;
     let days = working_days(&trust, now);
     let mut chance = Chance::new(SEED);
     let mut plans = plan(&trust, cases, days.len() as u64, &mut chance);
@@ -313,7 +311,7 @@ fn work_a_day(
             }
             let done: Result<Vec<Done>, _> = stores[seat]
                 .write(move |db| work.into_iter().map(|order| order.carry_out(db)).collect());
-            for done in done.map_err(Failure::fault)? {
+            for done in done? {
                 if let Some((plan, case)) = done.case {
                     plans[plan].id = Some(case);
                 }

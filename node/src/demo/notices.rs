@@ -11,7 +11,7 @@ pub(super) enum Who {
     County,
 }
 
-/// Twelve texts; each village publishes its own, so that twenty and more notices hang.
+/// Each village publishes its own, so that twenty and more notices hang.
 pub(super) const TEXTS: [Text; 14] = [
     (
         Who::Village,

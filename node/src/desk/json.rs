@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use cuntong_protocol::{
-    act::{ActBody, ActKind},
+    act::ActBody,
     case::{Field, Light, Void},
     command::{Actor, Command, LogCase},
     id::{CaseId, DocId, NodeId, PersonId, SiteId},
@@ -31,7 +31,9 @@ pub struct Logged {
     pub case: CaseId,
     pub number: Option<String>,
     pub state: State,
+    pub state_zh: &'static str,
     pub custody: &'static str,
+    pub custody_zh: &'static str,
     pub custody_at: Option<Millis>,
 }
 
@@ -89,6 +91,7 @@ pub struct Shown {
 #[derive(Debug, Clone, Serialize)]
 pub struct EventLine {
     pub act: &'static str,
+    pub act_zh: &'static str,
     pub at: Millis,
     /// When this node had it.
     pub received_at: Option<Millis>,
@@ -169,12 +172,14 @@ impl NodeDesk {
         let row = self
             .read(move |g| list::one(g, &g.area(&local(g)), case))?
             .ok_or(Refusal::NoSuchCase)?;
-        let (custody, _, custody_at) = custody_words(row.custody);
+        let (custody, custody_zh, custody_at) = custody_words(row.custody);
         Ok(Logged {
             case,
             number: row.number,
             state: row.state,
+            state_zh: row.state.zh(),
             custody,
+            custody_zh,
             custody_at,
         })
     }
@@ -357,7 +362,8 @@ fn shown(page: CasePage) -> Shown {
         .map(|event| {
             let arrival = page.arrivals.iter().find(|a| a.change == event.change);
             EventLine {
-                act: act_word(event.body.kind()),
+                act: event.body.kind().word(),
+                act_zh: event.body.kind().zh(),
                 at: event.at,
                 received_at: arrival.map(|a| a.at),
                 node: arrival.map(|a| a.node),
@@ -379,7 +385,7 @@ fn shown(page: CasePage) -> Shown {
             .collect(),
         materials: page.case.materials.clone(),
         timeline,
-        offers: page.offers.iter().map(|kind| act_word(*kind)).collect(),
+        offers: page.offers.iter().map(|kind| kind.word()).collect(),
         twins: page.twins.iter().map(|twin| twin.id).collect(),
         receipts: page.receipts,
         rejections: page.rejections,
@@ -400,31 +406,6 @@ const fn void_word(void: &Void) -> &'static str {
         Void::Power => "power",
         Void::Overruled(_) => "overruled",
         Void::Repeated(_) => "repeated",
-    }
-}
-
-/// The word of an act on the command line.
-pub const fn act_word(kind: ActKind) -> &'static str {
-    match kind {
-        ActKind::Open => "open",
-        ActKind::Receive => "receive",
-        ActKind::Supplement => "supplement",
-        ActKind::Withdraw => "withdraw",
-        ActKind::Deliver => "deliver",
-        ActKind::Correct => "correct",
-        ActKind::Accept => "accept",
-        ActKind::Refuse => "refuse",
-        ActKind::Review => "review",
-        ActKind::Decide => "decide",
-        ActKind::Close => "close",
-        ActKind::Terminate => "terminate",
-        ActKind::Complete => "complete",
-        ActKind::Resolve => "resolve",
-        ActKind::Rule => "rule",
-        ActKind::Duplicate => "duplicate",
-        ActKind::Amend => "amend",
-        ActKind::Publish => "publish",
-        ActKind::Retract => "retract",
     }
 }
 

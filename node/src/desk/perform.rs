@@ -257,7 +257,7 @@ fn done(answer: Answer) -> Done {
 const fn action(command: &Command) -> &'static str {
     match command {
         Command::Log(_) => "case.log",
-        Command::Act { body, .. } => super::json::act_word(body.kind()),
+        Command::Act { body, .. } => body.kind().word(),
         Command::Amend { .. } => "case.amend",
         Command::Resolve { .. } => "case.resolve",
         Command::PublishNotice(_) => "notice.publish",

@@ -64,15 +64,15 @@ async fn talk_with(shared: &Arc<Shared>, connection: &Connection) -> Result<(), 
 
 fn reply(shared: &Shared, question: &Question) -> Result<Reply, String> {
     let ground = shared.ground();
-    let mut book = shared.parts.tickets.clone();
-    let hand_on = book.clone();
+    let tickets = &shared.parts.tickets;
+    let mut book = tickets.book.clone();
     Ok(talk::reply(
         question,
         &ground.trust,
         &mut book,
         ground.now,
         |request| {
-            if let Err(error) = hand_on.hand_on(request) {
+            if let Err(error) = tickets.hand_on(request) {
                 tracing::error!(%error, "a request to join could not be handed to the registrar");
             }
         },

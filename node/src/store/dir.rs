@@ -20,13 +20,12 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Makes the directory where it is missing, for its owner alone, and locks it.
+    /// Makes the directory where it is missing, and locks it.
     ///
     /// # Errors
     /// [`StoreError::Locked`] when another process has it.
     pub fn lock(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).map_err(|e| file(path, e))?;
-        private(path, 0o700)?;
+        make(path)?;
         let lock_path = path.join("lock");
         let lock = File::options()
             .create(true)
@@ -62,6 +61,19 @@ impl Directory {
     pub fn connect(&self) -> Result<Connection> {
         connect(&self.database())
     }
+}
+
+/// Makes a state directory where there is none, for its owner alone. One that is there keeps its
+/// rights: what it holds of ours is its owner's alone file by file.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make(path: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|e| file(path, e))
 }
 
 /// A connection to a database file.

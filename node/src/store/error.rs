@@ -61,9 +61,14 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode;
+        use rusqlite::{ErrorCode, ffi::SQLITE_IOERR_SHMSIZE};
+        let extended = |error: &rusqlite::Error| error.sqlite_error().map(|e| e.extended_code);
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
+            // No room for the index of the write-ahead log: how a full disk is told at opening.
+            Some(ErrorCode::SystemIoFailure) if extended(&error) == Some(SQLITE_IOERR_SHMSIZE) => {
+                Self::DiskFull
+            }
             Some(code @ (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) => Self::Corrupt {
                 file: String::new(),
                 what: format!("{code:?}"),

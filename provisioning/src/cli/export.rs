@@ -7,11 +7,11 @@ use serde_json::json;
 
 use cuntong_protocol::{control::signed::Signed, id::SiteId};
 use cuntong_provisioning::{
-    county::places::find_place,
+    county::{CountyError, places::find_place},
     folder::{self, file_name},
 };
 
-use super::{Desk, Done, Failure, Said};
+use super::{Desk, Done, Said};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -32,7 +32,8 @@ impl Args {
         let site: Option<SiteId> = match &self.site {
             Some(text) => {
                 let place = find_place(places, text);
-                Some(place.ok_or_else(|| Failure::usage("没有这个站点"))?.site)
+                let place = place.ok_or_else(|| CountyError::NoSuchPlace(text.clone()))?;
+                Some(place.site)
             }
             None => places
                 .sites

@@ -98,14 +98,15 @@ impl Args {
         }
         match refused {
             Some(failure) if found.len() == 1 => Err(failure),
-            Some(_) | None => Ok(Said::new(
-                json!({"answered": results}),
-                if text.is_empty() {
-                    "没有待批复的申请"
+            refused => Ok(Said {
+                json: json!({"answered": results}),
+                text: if found.is_empty() {
+                    "没有待批复的申请".to_owned()
                 } else {
-                    &text
+                    text
                 },
-            )),
+                partly: refused.is_some(),
+            }),
         }
     }
 
@@ -121,6 +122,8 @@ impl Args {
     /// other commands can be given meanwhile.
     fn watch(&self, desk: &Desk, pending: &Path) -> Done {
         let keys = desk.keys()?;
+        // A hub makes it with its first request; nobody should have to wait for that.
+        std::fs::create_dir_all(pending).with_context(|| pending.display().to_string())?;
         let (announce, announced) = mpsc::channel();
         let mut watcher = notify::recommended_watcher(move |event| {
             // The receiver is gone only when the command is ending.

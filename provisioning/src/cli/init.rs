@@ -4,7 +4,14 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use cuntong_provisioning::folder::{Folder, Secrets};
+use cuntong_protocol::{
+    calendar::civil_day,
+    control::{Places, places_csv},
+};
+use cuntong_provisioning::{
+    county::CountyError,
+    folder::{Folder, FolderError, Secrets},
+};
 
 use super::{Desk, Done, Failure, Said, System, now, passphrase_from, talk, typed};
 
@@ -24,7 +31,11 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, desk: &Desk) -> Done {
+        let places = self.places()?;
         let folder = Folder::hold(&desk.dir)?;
+        if folder.holds_county() {
+            return Err(FolderError::Exists(desk.dir.clone()).into());
+        }
         let registrar = desk.passphrase("新的登记员口令: ")?;
         if desk.passphrase_file.is_none() && typed("再输一次: ")? != registrar {
             return Err(Failure::usage("两次输入的口令不同"));
@@ -39,9 +50,8 @@ impl Args {
             work_log2: desk.work_log2(),
         };
         let mut county = folder.found(&secrets, desk.cost(), &mut System, now())?;
-        if let Some(code) = &self.code {
-            let csv = super::place::row(code, &self.name)?;
-            county.add_places(&csv, now())?;
+        if let Some(csv) = &places {
+            county.add_places(csv, now())?;
         }
         folder.note(&json!({"at": now(), "did": "init", "name": self.name}))?;
         let fingerprint = county.id().text();
@@ -50,5 +60,15 @@ impl Args {
             json!({"name": self.name, "county": fingerprint, "dir": desk.dir}),
             format!("{} 已建立,指纹 {fingerprint}", self.name),
         ))
+    }
+    /// The county's own place, checked before anything is founded.
+    fn places(&self) -> Result<Option<String>, Failure> {
+        let Some(code) = &self.code else {
+            return Ok(None);
+        };
+        let csv = super::place::row(code, &self.name)?;
+        places_csv::from_csv(&csv, &Places::default(), civil_day(now()))
+            .map_err(CountyError::Rows)?;
+        Ok(Some(csv))
     }
 }

@@ -1,6 +1,5 @@
 //! `revoke`: takes a machine out for good.
 
-use anyhow::Context;
 use serde_json::json;
 
 use cuntong_protocol::{id::NodeId, time::Millis};
@@ -27,7 +26,9 @@ impl Args {
         let node = node(&self.node)?;
         let cutoff = match &self.cutoff {
             Some(text) => {
-                let at: jiff::Timestamp = text.parse().context("--cutoff 应为 RFC 3339 时间")?;
+                let at = text.parse::<jiff::Timestamp>().map_err(|_not_a_time| {
+                    Failure::usage("--cutoff 应为 RFC 3339 时间,如 2026-03-02T09:00:00+08:00")
+                })?;
                 Millis(at.as_millisecond())
             }
             None => now(),

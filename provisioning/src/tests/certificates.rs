@@ -34,18 +34,11 @@ fn a_certificate_says_who_the_node_is_and_nothing_it_was_not_given() {
 fn a_listed_node_has_a_full_session_and_knows_its_place() {
     let mut s = sample();
     let (_, village) = s.join(SHIQIAO);
-    let known = full(judge_peer(
-        &village.certificate,
-        Side::Caller,
-        NOW,
-        s.trust(),
-    ))
-    .unwrap();
+    let known = s.known(&village);
     assert_eq!((known.site, known.level), (SHIQIAO, Level::Village));
     assert!(!known.clock_doubt);
 }
 
-/// C1.
 #[test]
 fn an_expired_node_renews_first_and_then_works_as_before() {
     let mut s = sample();
@@ -56,10 +49,11 @@ fn an_expired_node_renews_first_and_then_works_as_before() {
     let Judgement::RenewOnly(peer, Stale::Expired) = judged else {
         panic!("{judged:?}")
     };
-    let csr = certificate::request(&joining.keys().tls).unwrap();
-    let renewer = hub.renewer.as_ref().unwrap();
-    let renewed = renew(&csr, &peer, renewer, s.county.trust(), &mut s.entropy, now).unwrap();
-    assert!(full(judge_peer(&renewed, Side::Caller, now, s.county.trust())).is_some());
+    let trust = s.trust().clone();
+    let renewed = s
+        .renewed(&hub, &joining.keys().tls, &peer, &trust, now)
+        .unwrap();
+    assert!(full(judge_peer(&renewed, Side::Caller, now, &trust)).is_some());
 }
 
 #[test]
@@ -78,7 +72,6 @@ fn a_certificate_is_good_to_its_last_day_and_not_after() {
     assert!(due(NOW, Level::Village) < NOW.after(NODE_DAYS * DAY / 2));
 }
 
-/// C2.
 #[test]
 fn expired_and_revoked_is_refused() {
     let mut s = sample();
@@ -96,18 +89,12 @@ fn expired_and_revoked_is_refused() {
     assert_eq!(s.trust().roster().nodes[0].cutoff, Some(NOW.after(DAY)));
 }
 
-/// C13, its decision: the session that is open asks again.
+/// The session that is open asks again.
 #[test]
 fn a_node_revoked_in_the_middle_of_a_session_fails_at_the_next_request() {
     let mut s = sample();
     let (_, village) = s.join(SHIQIAO);
-    let known = full(judge_peer(
-        &village.certificate,
-        Side::Caller,
-        NOW,
-        s.trust(),
-    ))
-    .unwrap();
+    let known = s.known(&village);
     assert_eq!(still_listed(&known.spki, s.trust()), Ok(()));
     s.county
         .leave(village.node, Leave::Replaced, None, NOW)
@@ -115,27 +102,18 @@ fn a_node_revoked_in_the_middle_of_a_session_fails_at_the_next_request() {
     assert_eq!(still_listed(&known.spki, s.trust()), Err(Refused::Replaced));
 }
 
-/// C4.
 #[test]
 fn renewing_with_another_key_is_refused() {
     let mut s = sample();
     let (_, hub) = s.join(HUB);
     let (_, village) = s.join(SHIQIAO);
-    let peer = full(judge_peer(
-        &village.certificate,
-        Side::Caller,
-        NOW,
-        s.trust(),
-    ))
-    .unwrap();
+    let peer = s.known(&village);
     let other = Seed::generate(&mut s.entropy);
-    let csr = certificate::request(&other).unwrap();
-    let renewer = hub.renewer.as_ref().unwrap();
-    let refused = renew(&csr, &peer, renewer, s.county.trust(), &mut s.entropy, NOW);
+    let trust = s.trust().clone();
+    let refused = s.renewed(&hub, &other, &peer, &trust, NOW);
     assert_eq!(refused, Err(RenewRefusal::OtherKey));
 }
 
-/// C5.
 #[test]
 fn a_node_whose_place_changed_in_the_roster_renews_into_the_new_place() {
     let mut s = sample();
@@ -153,21 +131,19 @@ fn a_node_whose_place_changed_in_the_roster_renews_into_the_new_place() {
     let Judgement::RenewOnly(peer, Stale::OtherPlace) = judged else {
         panic!("{judged:?}")
     };
-    let csr = certificate::request(&joining.keys().tls).unwrap();
-    let renewer = hub.renewer.as_ref().unwrap();
-    let renewed = renew(&csr, &peer, renewer, &trust, &mut s.entropy, NOW).unwrap();
+    let renewed = s
+        .renewed(&hub, &joining.keys().tls, &peer, &trust, NOW)
+        .unwrap();
     let known = full(judge_peer(&renewed, Side::Caller, NOW, &trust)).unwrap();
     assert_eq!(known.site, QINGXI);
 }
 
-/// C6: what a stolen hub can do with its renewer key.
+/// What a stolen hub can do with its renewer key.
 #[test]
 fn a_hub_cannot_mint_a_node() {
     let mut s = sample();
     let (_, hub) = s.join(HUB);
-    let renewer = hub.renewer.clone().unwrap();
     let rogue = Joining::begin(s.ticket(SHIQIAO), &mut s.entropy, NOW).unwrap();
-    let csr = certificate::request(&rogue.keys().tls).unwrap();
     let peer = Known {
         node: rogue.node(),
         site: SHIQIAO,
@@ -176,23 +152,17 @@ fn a_hub_cannot_mint_a_node() {
         sign_key: rogue.keys().sign.public(),
         clock_doubt: false,
     };
-    let refused = renew(&csr, &peer, &renewer, s.county.trust(), &mut s.entropy, NOW);
+    let trust = s.trust().clone();
+    let refused = s.renewed(&hub, &rogue.keys().tls, &peer, &trust, NOW);
     assert_eq!(refused, Err(RenewRefusal::NotListed(Refused::NotListed)));
     // Even past its own rules, with the CA key in hand, nobody believes the certificate.
+    let renewer = hub.renewer.unwrap();
     let ca = certificate::Ca::open(renewer.certificate, &renewer.key).unwrap();
-    let subject = Subject {
-        node: rogue.node(),
-        site: SHIQIAO,
-        level: Level::Township,
-        spki_der: certificate::requested_key(&csr).unwrap(),
-    };
-    let tag = crate::judge::county_tag(s.trust());
-    let minted = ca.issue(tag, &subject, &mut s.entropy, NOW).unwrap();
+    let minted = s.issued_by(&ca, &rogue, Level::Township);
     let judged = judge_peer(&minted, Side::Caller, NOW, s.county.trust());
     assert_eq!(judged, Judgement::Refused(Refused::NotListed));
 }
 
-/// C7.
 #[test]
 fn a_roster_signed_by_anyone_but_a_registrar_is_refused() {
     let mut s = sample();
@@ -206,7 +176,7 @@ fn a_roster_signed_by_anyone_but_a_registrar_is_refused() {
     assert_eq!(trust.roster().nodes.len(), 1);
 }
 
-/// C8: an old roster that still lists a revoked node.
+/// An old roster that still lists a revoked node.
 #[test]
 fn an_older_roster_does_not_bring_a_revoked_node_back() {
     let mut s = sample();
@@ -224,7 +194,6 @@ fn an_older_roster_does_not_bring_a_revoked_node_back() {
     assert_eq!(entry.status, NodeStatus::Revoked);
 }
 
-/// C9 and C10.
 #[test]
 fn an_authority_one_root_signed_or_one_from_the_far_future_is_refused() {
     let s = sample();
@@ -249,7 +218,7 @@ fn an_authority_one_root_signed_or_one_from_the_far_future_is_refused() {
     assert!(trust.take(&good).is_ok());
 }
 
-/// C12: a new transport CA beside the old one, while a village is away.
+/// A new transport CA beside the old one, while a village is away.
 #[test]
 fn a_node_of_the_old_transport_ca_still_connects_while_both_are_listed() {
     let mut s = sample();
@@ -271,7 +240,6 @@ fn a_node_of_the_old_transport_ca_still_connects_while_both_are_listed() {
     assert_eq!(judged, Judgement::Refused(Refused::NotIssued));
 }
 
-/// C15.
 #[test]
 fn a_node_whose_clock_is_in_1970_or_2099_still_believes_its_hub() {
     let mut s = sample();
@@ -288,7 +256,6 @@ fn a_node_whose_clock_is_in_1970_or_2099_still_believes_its_hub() {
     assert!(!full(right).unwrap().clock_doubt);
 }
 
-/// C17.
 #[test]
 fn a_villages_certificate_serves_nobody() {
     let mut s = sample();
@@ -301,22 +268,14 @@ fn a_villages_certificate_serves_nobody() {
     }
 }
 
-/// C18: a certificate of the right name from a CA that is not the county's.
+/// A certificate of the right name from a CA that is not the county's.
 #[test]
 fn a_certificate_of_any_other_issuer_is_refused() {
     let mut s = sample();
     let (joining, _) = s.join(SHIQIAO);
     let key = Seed::generate(&mut s.entropy);
     let other = certificate::Ca::create("registrar", &key, &mut s.entropy, NOW).unwrap();
-    let csr = certificate::request(&joining.keys().tls).unwrap();
-    let subject = Subject {
-        node: joining.node(),
-        site: SHIQIAO,
-        level: Level::Village,
-        spki_der: certificate::requested_key(&csr).unwrap(),
-    };
-    let tag = crate::judge::county_tag(s.trust());
-    let issued = other.issue(tag, &subject, &mut s.entropy, NOW).unwrap();
+    let issued = s.issued_by(&other, &joining, Level::Village);
     let judged = judge_peer(&issued, Side::Caller, NOW, s.county.trust());
     assert_eq!(judged, Judgement::Refused(Refused::NotIssued));
     // The CA itself is no node either.
@@ -325,7 +284,6 @@ fn a_certificate_of_any_other_issuer_is_refused() {
     assert_eq!(judged, Judgement::Refused(Refused::Unreadable));
 }
 
-/// C19.
 #[test]
 fn certificates_that_are_not_what_ours_look_like_are_refused_within_limits() {
     let mut s = sample();
@@ -365,7 +323,6 @@ fn a_certificate_of_another_county_is_told_apart() {
     assert_eq!(judged, Judgement::Refused(Refused::OtherCounty));
 }
 
-/// E7.
 #[test]
 fn a_request_that_does_not_prove_its_key_gets_no_certificate() {
     let mut entropy = Seeded::new(1);
@@ -388,6 +345,41 @@ fn a_request_that_does_not_prove_its_key_gets_no_certificate() {
         .unwrap();
     assert!(certificate::requested_key(other.der()).is_err());
     assert!(certificate::requested_key(&[0; 5000]).is_err());
+}
+
+impl Sample {
+    /// What every node knows of a machine that is listed and in order.
+    fn known(&self, machine: &Joined) -> Known {
+        let judged = judge_peer(&machine.certificate, Side::Caller, NOW, self.trust());
+        full(judged).expect("a full session")
+    }
+
+    /// A hub's answer to whoever asks for a new certificate for that key.
+    fn renewed(
+        &mut self,
+        hub: &Joined,
+        key: &Seed,
+        peer: &Known,
+        trust: &Trust,
+        now: Millis,
+    ) -> Result<Vec<u8>, RenewRefusal> {
+        let csr = certificate::request(key).unwrap();
+        let renewer = hub.renewer.as_ref().unwrap();
+        renew(&csr, peer, renewer, trust, &mut self.entropy, now)
+    }
+
+    /// What a CA's key can sign for a machine, past every rule.
+    fn issued_by(&mut self, ca: &certificate::Ca, machine: &Joining, level: Level) -> Vec<u8> {
+        let csr = certificate::request(&machine.keys().tls).unwrap();
+        let subject = Subject {
+            node: machine.node(),
+            site: SHIQIAO,
+            level,
+            spki_der: certificate::requested_key(&csr).unwrap(),
+        };
+        let tag = crate::judge::county_tag(self.trust());
+        ca.issue(tag, &subject, &mut self.entropy, NOW).unwrap()
+    }
 }
 
 /// The next version of a county-wide document, signed by that key alone.

@@ -73,7 +73,7 @@ impl Keeper for Disk {
     }
 }
 
-/// E12, at the registrar: the power fails at each write of an enrolment.
+/// The power fails at each write of an enrolment.
 #[test]
 fn an_enrolment_cut_at_any_write_is_completed_by_asking_again() {
     for writes in 0..3 {

@@ -83,7 +83,6 @@ fn a_machine_joins_online_through_a_hub_that_cannot_list_it() {
 
 #[test]
 fn a_machine_joins_by_stick_in_two_trips_with_its_clock_at_1970_or_2099() {
-    // E11.
     for clock in [Millis(0), Millis(4_070_908_800_000)] {
         let mut s = sample();
         let ticket = s.ticket(SHIQIAO);
@@ -144,7 +143,6 @@ fn whoever_carries_a_grant_reads_no_name_and_no_login_in_it() {
     assert_eq!(joined.trust.directory().people[0].name, "欧阳若云");
 }
 
-/// E1.
 #[test]
 fn a_ticket_two_machines_present_is_frozen_and_raises_an_alarm() {
     let mut s = sample();
@@ -171,7 +169,6 @@ fn a_ticket_two_machines_present_is_frozen_and_raises_an_alarm() {
     assert!(s.trust().roster().node(second.node()).is_none());
 }
 
-/// E2.
 #[test]
 fn a_lost_answer_is_given_again_and_makes_no_second_node() {
     let mut s = sample();
@@ -196,7 +193,7 @@ fn a_lost_answer_is_given_again_and_makes_no_second_node() {
     assert_eq!(s.trust().roster().nodes.len(), 1);
 }
 
-/// E2, when the machine lost its request but not its keys.
+/// The machine lost its request but not its keys.
 #[test]
 fn the_same_machine_may_ask_anew_and_stays_one_node() {
     let mut s = sample();
@@ -204,14 +201,13 @@ fn the_same_machine_may_ask_anew_and_stays_one_node() {
     let old = s.grant(&first);
     let keys = first.keys().clone();
     let again = Joining::with_keys(first.ticket().clone(), keys, &mut s.entropy, NOW).unwrap();
-    // E10: the old answer is not an answer to the new request.
+    // The old answer is not an answer to the new request.
     assert_eq!(again.finish(&old).unwrap_err(), JoinError::OtherRequest);
     let joined = again.finish(&s.grant(&again)).unwrap();
     assert_eq!((joined.node, joined.slot), (first.node(), 1));
     assert_eq!(s.trust().roster().nodes.len(), 1);
 }
 
-/// E3.
 #[test]
 fn a_ticket_runs_out_by_the_hubs_clock_and_never_by_the_machines() {
     let mut s = sample();
@@ -238,7 +234,6 @@ fn a_ticket_runs_out_by_the_hubs_clock_and_never_by_the_machines() {
     );
 }
 
-/// E5.
 #[test]
 fn a_ticket_of_another_county_is_refused_and_its_answer_too() {
     let mut ours = sample();
@@ -256,7 +251,6 @@ fn a_ticket_of_another_county_is_refused_and_its_answer_too() {
     assert_eq!(ours.finish(&grant).unwrap_err(), JoinError::OtherCounty);
 }
 
-/// E6.
 #[test]
 fn a_machine_sends_its_request_to_no_one_but_a_node_of_the_pinned_county() {
     let mut s = sample();
@@ -292,7 +286,7 @@ fn a_machine_sends_its_request_to_no_one_but_a_node_of_the_pinned_county() {
     assert!(matches!(good, Ok(Step::Say(Question::Join(_)))));
 }
 
-/// E7 and E8: what a request proves, and that nothing in it but keys is read.
+/// What a request proves, and that nothing in it but keys is read.
 #[test]
 fn a_request_whose_proofs_do_not_hold_is_refused_wherever_a_byte_was_changed() {
     let mut s = sample();
@@ -322,7 +316,6 @@ fn a_request_whose_proofs_do_not_hold_is_refused_wherever_a_byte_was_changed() {
     assert!(matches!(outcome, Outcome::Refused(Refusal::Request(_))));
 }
 
-/// E8.
 #[test]
 fn site_and_level_come_from_the_ticket_whatever_the_request_asks_for() {
     let mut s = sample();
@@ -333,7 +326,6 @@ fn site_and_level_come_from_the_ticket_whatever_the_request_asks_for() {
     assert!(joined.renewer.is_none(), "only a hub renews");
 }
 
-/// E9 and a grant that was tampered with.
 #[test]
 fn a_grant_for_another_machine_or_altered_on_the_way_is_refused() {
     let mut s = sample();
@@ -364,7 +356,6 @@ fn a_planted_grant_does_not_stand_in_the_way_of_the_real_one() {
     assert_eq!(hub.receive(&joining, NOW), Outcome::Granted(grant));
 }
 
-/// E13.
 #[test]
 fn a_flood_of_requests_is_bounded_and_those_that_wait_are_kept() {
     let mut s = sample();
@@ -387,7 +378,7 @@ fn a_flood_of_requests_is_bounded_and_those_that_wait_are_kept() {
     assert_eq!(hub.receive(&first, NOW), Outcome::Waiting { new: false });
 }
 
-/// E12, at the hub: it kept the binding and lost power before it handed the request on.
+/// The hub kept the binding and lost power before it handed the request on.
 #[test]
 fn a_request_that_was_never_handed_on_is_handed_on_when_the_machine_asks_again() {
     let mut s = sample();

@@ -6,7 +6,6 @@ use crate::{
     enrol::{Refusal, Request},
 };
 
-/// E14.
 #[test]
 fn a_provisional_node_works_from_the_stick_and_keeps_its_name_when_it_is_enrolled() {
     let mut s = sample();

@@ -110,7 +110,7 @@ fn terms_that_make_no_sense_make_no_ticket() {
     assert!(ticket(SHIQIAO, &[&long, &long, &long], 1).is_err());
 }
 
-/// E4: a ticket whose site was widened.
+/// A ticket whose site was widened.
 #[test]
 fn an_altered_ticket_is_refused_by_hub_and_machine_alike() {
     let mut s = sample();

@@ -54,6 +54,13 @@ fn tried(documents: Vec<Vec<u8>>) {
     siege.stands();
 }
 
+/// The registrar's document, as if it had come to the hub by any way.
+fn hub_takes(siege: &mut Siege, document: &[u8]) {
+    let now = siege.peer.at;
+    let taken = siege.world.db(HUB).take_control(document, now);
+    let _new = taken.expect("the registrar signed it");
+}
+
 #[test]
 fn a_roster_signed_by_the_hub_is_no_roster() {
     tried(vec![Signed::sign(
@@ -95,12 +102,7 @@ fn an_older_roster_does_not_come_back() {
     let mut siege = Siege::begin();
     let newer =
         county::county().roster_with(county::SHIQIAO, NodeStatus::Revoked, Some(county::FOUNDED));
-    let now = siege.peer.at;
-    siege
-        .world
-        .db(HUB)
-        .take_control(&newer, now)
-        .expect("the registrar signed it");
+    hub_takes(&mut siege, &newer);
     let older = county::county().controls[2].clone();
     let mut call = siege.greet();
     call.say(&mut siege.world, &Message::Ctrl(older));
@@ -119,12 +121,7 @@ fn what_a_revoked_machine_still_sends_is_quarantined() {
         NodeStatus::Revoked,
         Some(siege.peer.at.after(1_000_000)),
     );
-    let now = siege.peer.at;
-    siege
-        .world
-        .db(HUB)
-        .take_control(&newer, now)
-        .expect("the registrar signed it");
+    hub_takes(&mut siege, &newer);
     let call = siege.push([batch]);
     assert_eq!(call.rules(), ["G106"]);
     assert!(siege.quarantined("G106"));
@@ -138,12 +135,7 @@ fn what_was_sealed_after_the_cutoff_is_refused_and_what_came_before_it_stays() {
     let _call = siege.push([before.clone()]);
     let newer =
         county::county().roster_with(county::SHIQIAO, NodeStatus::Replaced, Some(before.seal.at));
-    let now = siege.peer.at;
-    siege
-        .world
-        .db(HUB)
-        .take_control(&newer, now)
-        .expect("the registrar signed it");
+    hub_takes(&mut siege, &newer);
     let (_, second) = siege.peer.case();
     let after = siege.peer.applications(before.seal.head, vec![second]);
     let call = siege.push([after]);
@@ -238,12 +230,7 @@ fn logins_of_another_site_are_not_given_away() {
     let content = trust.next(county::QINGXI, &body, county::FOUNDED.after(5));
     let bytes = Signed::sign(content, &[&registrar]);
     let mut siege = Siege::begin();
-    let now = siege.peer.at;
-    siege
-        .world
-        .db(HUB)
-        .take_control(&bytes, now)
-        .expect("the registrar signed it");
+    hub_takes(&mut siege, &bytes);
     let call = siege.greet();
     let given = |m: &Message| matches!(m, Message::Ctrl(b) if *b == bytes);
     assert!(!call.heard.iter().any(given));

@@ -56,7 +56,7 @@ async fn a_machine_with_a_ticket_asks_waits_and_is_a_node_once_the_registrar_ans
     assert!(matches!(ask_hub(&joining, &address).await, Asked::Waiting));
     // Asking again is the same request.
     assert!(matches!(ask_hub(&joining, &address).await, Asked::Waiting));
-    assert_eq!(land.tickets().waiting(), Ok(1));
+    assert_eq!(land.tickets().book.waiting(), Ok(1));
 
     let issued = land
         .county
@@ -114,5 +114,5 @@ async fn a_machine_does_not_show_its_request_to_another_county() {
         ask_hub(&joining, &address).await,
         Asked::Refused { .. }
     ));
-    assert_eq!(there.tickets().waiting(), Ok(0));
+    assert_eq!(there.tickets().book.waiting(), Ok(0));
 }

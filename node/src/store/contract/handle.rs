@@ -133,7 +133,9 @@ fn a_damaged_file_is_named_and_left_alone() {
 #[test]
 fn the_directory_and_its_files_are_their_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
-    let dir = scratch("modes");
+    let there = scratch("modes");
+    let before = std::fs::metadata(&there).map(|held| held.permissions());
+    let dir = there.join("state");
     let store = Store::open(&dir, NOW, [1; 16], &Derived::NONE, 1).unwrap();
     store.write(|db| db.set_meta("x", b"y")).unwrap();
     let mode = |name: &str| {
@@ -148,7 +150,14 @@ fn the_directory_and_its_files_are_their_owners_alone() {
     assert_eq!(mode("cuntong.db"), 0o600);
     assert_eq!(mode("cuntong.db-wal"), 0o600);
     drop(store);
-    std::fs::remove_dir_all(&dir).unwrap();
+    let _other = Store::open(&there, NOW, [1; 16], &Derived::NONE, 1).unwrap();
+    let after = std::fs::metadata(&there).map(|held| held.permissions());
+    assert_eq!(
+        after.ok(),
+        before.ok(),
+        "one that was there keeps its rights"
+    );
+    std::fs::remove_dir_all(&there).unwrap();
 }
 
 #[test]
