@@ -66,7 +66,7 @@ pub fn export(node: &Node, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
         return Err(Failure::new(
             Exit::NotPermitted,
             format!(
-                "{} 入册较早,没有数据包的封装密钥;请县里给它重新入网",
+                "{} 入册较早，没有数据包的封装密钥；请县里给它重新入网",
                 entry.node
             ),
         ));
@@ -139,7 +139,7 @@ pub fn import(node: &Node, path: &Path) -> Result<Imported, Failure> {
         let name = whose.map_or_else(|| header.to.to_string(), |n| name_of(&trust, n.site));
         return Err(Failure::new(
             Exit::NotPermitted,
-            format!("这个数据包是给 {name} 的,本机不能打开"),
+            format!("这个数据包是给 {name} 的，本机不能打开"),
         ));
     }
     let (entry, peer) = sender(&trust, own, header.from)?;
@@ -225,7 +225,7 @@ fn find<'a>(
     let entry = trust.roster().nodes.iter().find(node).ok_or_else(|| {
         Failure::usage(match wanted {
             Some(text) => format!("没有在用的节点 {text}"),
-            None => "本机没有上级;请用 --peer 指明给谁".to_owned(),
+            None => "本机没有上级；请用 --peer 指明给谁".to_owned(),
         })
     })?;
     let peer = peer_of(trust, own, entry).filter(|_| entry.site != own);

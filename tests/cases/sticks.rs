@@ -150,7 +150,10 @@ fn a_village_set_back_to_a_backup_loses_nothing_by_stick() {
     world.log_case(VILLAGE);
     let _taken = carry(&mut world, VILLAGE, TOWN);
     let known = world.cases_at(VILLAGE);
-    assert!(world.restore(VILLAGE, true), "the whole machine is set back");
+    assert!(
+        world.restore(VILLAGE, true),
+        "the whole machine is set back"
+    );
     world.log_case(VILLAGE);
     let _home = carry(&mut world, TOWN, VILLAGE);
     let taken = carry(&mut world, VILLAGE, TOWN);

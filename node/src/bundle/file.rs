@@ -135,7 +135,7 @@ pub(super) fn stage(path: &Path, folder: &Path) -> Result<Copy, Failure> {
     let about = from.metadata().map_err(|e| of_file(path, &e))?;
     if !about.is_file() || about.len() > BUNDLE_BYTES_MAX {
         return Err(Failure::usage(format!(
-            "{} 不是普通文件,或超过 {} GiB",
+            "{} 不是普通文件，或超过 {} GiB",
             path.display(),
             BUNDLE_BYTES_MAX >> 30
         )));
@@ -281,7 +281,7 @@ fn not_taken(why: impl std::fmt::Display) -> Failure {
 fn cut_short() -> Failure {
     Failure::new(
         Exit::NotPermitted,
-        "数据包不完整或已损坏(可能是 U 盘拔得太早);没有收取任何内容,请重新拷贝",
+        "数据包不完整或已损坏（可能是 U 盘拔得太早）;没有收取任何内容，请重新拷贝",
     )
 }
 

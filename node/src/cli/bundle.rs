@@ -43,7 +43,7 @@ pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
             context
                 .tell(asked, |done| {
                     format!(
-                        "已写好给 {} 的数据包:{}({} 条记录,{} 字节)",
+                        "已写好给 {} 的数据包:{}({} 条记录，{} 字节)",
                         text(done, "peer_name"),
                         text(done, "file"),
                         number(done, "entries"),
@@ -57,18 +57,18 @@ pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
             let value = context.ask(Request::BundleImport { file }).await?;
             context.print(&value, |done| {
                 let mut words = format!(
-                    "已收取 {} 的数据包:新记录 {} 条,已有 {} 条,回单 {} 份",
+                    "已收取 {} 的数据包:新记录 {} 条，已有 {} 条，回单 {} 份",
                     text(done, "peer_name"),
                     number(done, "taken"),
                     number(done, "known"),
                     number(done, "receipts"),
                 );
                 if number(done, "refused") > 0 {
-                    words += &format!(";{} 条未收,已进隔离区", number(done, "refused"));
+                    words += &format!(";{} 条未收，已进隔离区", number(done, "refused"));
                 }
                 if number(done, "early") > 0 {
                     words += &format!(
-                        ";{} 条缺少更早的数据包,请先收取早先的一份",
+                        ";{} 条缺少更早的数据包，请先收取早先的一份",
                         number(done, "early")
                     );
                 }
