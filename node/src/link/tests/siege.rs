@@ -20,7 +20,7 @@ const SHORT: Duration = Duration::from_millis(400);
 fn hasty() -> config::Link {
     let mut link = config::Config::default().link;
     link.listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
-    (link.handshake, link.hello) = (SHORT, SHORT);
+    link.hello = SHORT;
     link
 }
 
@@ -80,12 +80,6 @@ async fn callers_that_say_their_first_message_byte_by_byte_are_dropped_in_time()
         }));
         lines.push(connection);
     }
-    // One more of the same node is not even waited for.
-    let more = call(&slow, &hub).await;
-    assert_eq!(
-        ends("too many", &more).await,
-        Some(reason::Close::Busy.code())
-    );
     let honest = land.start(&honest, false, &[&hub]);
     until("served", || honest.state() == UpstreamState::Connected).await;
     for line in &lines {
@@ -93,6 +87,31 @@ async fn callers_that_say_their_first_message_byte_by_byte_are_dropped_in_time()
         assert_eq!(how, Some(reason::Close::Silent.code()));
     }
     until("forgotten", || pending(&hub) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_waits_on_many_lines_is_told_that_they_are_too_many() {
+    let mut land = Land::new(34);
+    let (hub, silent) = (land.machine(HUB), land.machine(QINGXI));
+    let mut link = hasty();
+    link.hello = Duration::from_secs(60);
+    let hub = land.start_with(&hub, link, &[]);
+    let silent = caller(&land.start(&silent, false, &[]));
+    let mut lines = Vec::new();
+    for _line in 0..=limits::PENDING_NODE_MAX {
+        lines.push(call(&silent, &hub).await);
+    }
+    let over = || lines.iter().filter(|line| line.close_reason().is_some());
+    until("one is too many", || over().count() > 0).await;
+    for line in over() {
+        let how = ends("too many", line).await;
+        assert_eq!(how, Some(reason::Close::Busy.code()));
+    }
+    until("the others wait", || {
+        pending(&hub) == limits::PENDING_NODE_MAX
+    })
+    .await;
+    assert_eq!(over().count(), 1);
 }
 
 /// A router that lets everything out and nothing in, but for the demand to prove an address: what
