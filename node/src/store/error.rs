@@ -107,3 +107,21 @@ impl StoreError {
 
 /// What the store answers.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_full_at_opening_is_told_as_a_full_disk() {
+        let told =
+            |code| StoreError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        assert!(matches!(
+            told(ffi::SQLITE_IOERR_SHMSIZE),
+            StoreError::DiskFull
+        ));
+        assert!(matches!(told(ffi::SQLITE_IOERR_READ), StoreError::Sql(_)));
+    }
+}
