@@ -221,6 +221,15 @@ impl ActBody {
             Self::Retract(_) => ActKind::Retract,
         }
     }
+
+    /// The one field a person edits by it, written in the same change.
+    pub fn edits(&self) -> Option<&str> {
+        if let Self::Amend(Amend { field, .. }) | Self::Resolve(Resolve { field, .. }) = self {
+            Some(field)
+        } else {
+            None
+        }
+    }
 }
 
 /// The item asked for, pinned at the version the desk knew.

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    act::ActBody,
     case::{Candidate, Field, Parallel},
-    document::{FieldValue, ReadAct, ReadField, Reading},
+    document::{FieldValue, ReadField, Reading},
     fields::{MATERIAL, MaterialState},
 };
 
@@ -52,7 +51,7 @@ fn field(reading: &Reading, name: &str, read: &ReadField) -> Field {
 fn candidate(reading: &Reading, name: &str, value: &FieldValue) -> Candidate {
     let with = || reading.acts.iter().filter(|a| a.change == value.change);
     let act = with()
-        .find(|a| edited(a) == Some(name))
+        .find(|a| a.act.body.edits() == Some(name))
         .or_else(|| with().next());
     Candidate {
         value: value.value.clone(),
@@ -63,37 +62,12 @@ fn candidate(reading: &Reading, name: &str, value: &FieldValue) -> Candidate {
     }
 }
 
-/// The field an act edits.
-fn edited(act: &ReadAct) -> Option<&str> {
-    match &act.act.body {
-        ActBody::Amend(amend) => Some(&amend.field),
-        ActBody::Resolve(resolve) => Some(&resolve.field),
-        ActBody::Open(_)
-        | ActBody::Receive(_)
-        | ActBody::Supplement(_)
-        | ActBody::Withdraw(_)
-        | ActBody::Deliver(_)
-        | ActBody::Correct(_)
-        | ActBody::Accept(_)
-        | ActBody::Refuse(_)
-        | ActBody::Review(_)
-        | ActBody::Decide(_)
-        | ActBody::Close(_)
-        | ActBody::Terminate(_)
-        | ActBody::Complete(_)
-        | ActBody::Rule(_)
-        | ActBody::Duplicate(_)
-        | ActBody::Publish(_)
-        | ActBody::Retract(_) => None,
-    }
-}
-
 /// Edits of different fields, neither knowing of the other (并行修改): merged, and announced.
 pub(super) fn parallel(reading: &Reading) -> Vec<Parallel> {
     let edits: Vec<_> = reading
         .acts
         .iter()
-        .filter_map(|a| Some((a, edited(a)?)))
+        .filter_map(|a| Some((a, a.act.body.edits()?)))
         .collect();
     let mut out = Vec::new();
     for (i, (later, b)) in edits.iter().enumerate() {

@@ -117,25 +117,16 @@ fn one_field(name: &str, value: Option<&Private>, acts: &[Act]) -> Result<(), De
     if long || !parse::is_field_name(name) {
         return Err(FIELD);
     }
-    let answers = acts.iter().any(|act| match &act.body {
-        ActBody::Open(_) | ActBody::Receive(_) => true,
-        ActBody::Supplement(_) => parse::material_index(name).is_some(),
-        ActBody::Amend(amend) => amend.field == name,
-        ActBody::Resolve(resolve) => resolve.field == name,
-        ActBody::Withdraw(_)
-        | ActBody::Deliver(_)
-        | ActBody::Correct(_)
-        | ActBody::Accept(_)
-        | ActBody::Refuse(_)
-        | ActBody::Review(_)
-        | ActBody::Decide(_)
-        | ActBody::Close(_)
-        | ActBody::Terminate(_)
-        | ActBody::Complete(_)
-        | ActBody::Rule(_)
-        | ActBody::Duplicate(_)
-        | ActBody::Publish(_)
-        | ActBody::Retract(_) => false,
-    });
-    if answers { Ok(()) } else { Err(UNSIGNED) }
+    let line = parse::material_index(name).is_some();
+    let answers = |act: &Act| {
+        let body = &act.body;
+        matches!(body, ActBody::Open(_) | ActBody::Receive(_))
+            || (line && matches!(body, ActBody::Supplement(_)))
+            || body.edits() == Some(name)
+    };
+    if acts.iter().any(answers) {
+        Ok(())
+    } else {
+        Err(UNSIGNED)
+    }
 }
