@@ -108,40 +108,23 @@ pub fn notice(reading: &Reading) -> NoticeState {
     };
     for placed in Line::new(reading, None).acts {
         let read = placed.read;
-        match &read.act.body {
-            ActBody::Publish(publish) => state.versions.push(Version {
-                act: read.id,
-                person: read.act.person,
-                at: read.act.at,
+        let (act, person, at) = (read.id, read.act.person, read.act.at);
+        if let ActBody::Publish(publish) = &read.act.body {
+            state.versions.push(Version {
+                act,
+                person,
+                at,
                 change: read.change,
                 publish: publish.clone(),
-            }),
-            ActBody::Retract(reason) if state.withdrawn.is_none() => {
-                state.withdrawn = Some(Withdrawn {
-                    act: read.id,
-                    person: read.act.person,
-                    at: read.act.at,
-                    reason: reason.text.clone(),
-                });
-            }
-            ActBody::Retract(_)
-            | ActBody::Open(_)
-            | ActBody::Receive(_)
-            | ActBody::Supplement(_)
-            | ActBody::Withdraw(_)
-            | ActBody::Deliver(_)
-            | ActBody::Correct(_)
-            | ActBody::Accept(_)
-            | ActBody::Refuse(_)
-            | ActBody::Review(_)
-            | ActBody::Decide(_)
-            | ActBody::Close(_)
-            | ActBody::Terminate(_)
-            | ActBody::Complete(_)
-            | ActBody::Resolve(_)
-            | ActBody::Rule(_)
-            | ActBody::Duplicate(_)
-            | ActBody::Amend(_) => {}
+            });
+        }
+        if let ActBody::Retract(reason) = &read.act.body {
+            state.withdrawn.get_or_insert_with(|| Withdrawn {
+                act,
+                person,
+                at,
+                reason: reason.text.clone(),
+            });
         }
     }
     if state.withdrawn.is_some() {
