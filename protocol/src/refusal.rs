@@ -86,6 +86,14 @@ fn all(fields: &[(String, String)]) -> String {
 }
 
 impl Refusal {
+    /// What is wrong with one field.
+    pub fn field(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Field {
+            field: field.into(),
+            why: why.into(),
+        }
+    }
+
     /// What is wrong with a form: the one line, or all of them; none when there is none.
     pub fn of_fields(mut fields: Vec<(String, String)>) -> Option<Self> {
         match fields.len() {

@@ -19,7 +19,6 @@ use crate::{
     fields::MaterialState,
     fold::settled,
     id::{ActId, CaseId, DocId, Kind},
-    limits,
     notice::NoticeState,
     refusal::Refusal,
     role::{Level, Role},
@@ -93,13 +92,30 @@ pub fn decide(
             field,
             value,
             reason,
-        } => amend(&mut desk, *case, field, value, reason),
+        } => {
+            let amend = Amend {
+                field: field.clone(),
+                reason: reason.trim().to_owned(),
+            };
+            let body = ActBody::Amend(amend.clone());
+            edit(&mut desk, *case, body, |desk, case, item| {
+                amended(desk, case, item, &amend, value)
+            })
+        }
         Command::Resolve {
             case,
             field,
             value,
             reason,
-        } => resolve(&mut desk, *case, field, value, reason),
+        } => {
+            let body = ActBody::Resolve(Resolve {
+                field: field.clone(),
+                reason: reason.trim().to_owned(),
+            });
+            edit(&mut desk, *case, body, |_, case, _| {
+                chosen(case, field, value)
+            })
+        }
         Command::PublishNotice(publish) => notices::publish(&mut desk, publish),
         Command::ReviseNotice { notice, version } => notices::revise(&mut desk, *notice, version),
         Command::RetractNotice { notice, reason } => notices::retract(&mut desk, *notice, reason),
@@ -274,29 +290,38 @@ fn act(desk: &mut Desk<'_, '_>, id: CaseId, body: &ActBody) -> Result<Writes, Re
     Ok(vec![(doc, writes)])
 }
 
-fn amend(
+/// An edit of one field of the application, with the act that answers for it. `value` judges what
+/// is asked and gives what is written; none clears the field.
+fn edit(
     desk: &mut Desk<'_, '_>,
     id: CaseId,
-    field: &str,
-    value: &Private,
-    reason: &str,
+    body: ActBody,
+    value: impl FnOnce(&Desk<'_, '_>, &Case, &Item) -> Result<Option<Private>, Refusal>,
 ) -> Result<Writes, Refusal> {
     let (case, item) = desk.case(id)?;
     let doc = id.doc(Kind::Application);
     desk.writable(doc)?;
-    let body = ActBody::Amend(Amend {
-        field: field.to_owned(),
-        reason: reason.trim().to_owned(),
-    });
     let (_, role) = desk.rule(&body, Kind::Application, Some(case.state), Some(item))?;
+    let value = value(desk, case, item)?;
+    let field = body.edits().unwrap_or_default().to_owned();
+    let saw = saw(case, Kind::Application);
+    let act = desk.act(role, saw, body);
+    Ok(vec![(doc, vec![act, Write::Field(field, value)])])
+}
+
+fn amended(
+    desk: &Desk<'_, '_>,
+    case: &Case,
+    item: &Item,
+    amend: &Amend,
+    value: &Private,
+) -> Result<Option<Private>, Refusal> {
+    let field = amend.field.as_str();
+    let wrong = |why: &str| Refusal::field(field, why);
     let draft = case.state == State::Draft;
-    if !draft && blank(reason) {
+    if !draft && blank(&amend.reason) {
         return Err(Refusal::ReasonMissing("更正的理由"));
     }
-    let wrong = |why: &str| Refusal::Field {
-        field: field.to_owned(),
-        why: why.to_owned(),
-    };
     if matches!(case.fields.get(field), Some(Field::Conflict(_))) {
         return Err(wrong("有几个不同的值,请先选定其中一个"));
     }
@@ -305,11 +330,8 @@ fn amend(
         return Err(wrong("没有这项材料"));
     }
     let before = match index {
-        Some(index) => case.materials.get(&index).cloned(),
-        None => case
-            .fields
-            .get(field)
-            .map(|f| f.first().reveal().to_owned()),
+        Some(index) => case.materials.get(&index).map(String::as_str),
+        None => case.fields.get(field).map(|f| f.first().reveal()),
     };
     let after = if blank(value.reveal()) {
         if !draft && (parse::REQUIRED.contains(&field) || index.is_some()) {
@@ -320,44 +342,18 @@ fn amend(
         let value = parse::canonical(field, value.reveal(), desk.trusted_today());
         Some(value.map_err(|why| wrong(&why))?)
     };
-    if before == after {
+    if before == after.as_deref() {
         return Err(wrong("与原来的内容相同"));
     }
-    let saw = saw(case, Kind::Application);
-    let act = desk.act(role, saw, body);
-    let write = Write::Field(field.to_owned(), after.map(Private::new));
-    Ok(vec![(doc, vec![act, write])])
+    Ok(after.map(Private::new))
 }
 
-fn resolve(
-    desk: &mut Desk<'_, '_>,
-    id: CaseId,
-    field: &str,
-    value: &Private,
-    reason: &str,
-) -> Result<Writes, Refusal> {
-    let (case, item) = desk.case(id)?;
-    let doc = id.doc(Kind::Application);
-    desk.writable(doc)?;
-    let body = ActBody::Resolve(Resolve {
-        field: field.to_owned(),
-        reason: reason.trim().to_owned(),
-    });
-    let (_, role) = desk.rule(&body, Kind::Application, Some(case.state), Some(item))?;
-    let wrong = |why: &str| Refusal::Field {
-        field: field.to_owned(),
-        why: why.to_owned(),
-    };
+fn chosen(case: &Case, field: &str, value: &Private) -> Result<Option<Private>, Refusal> {
     let Some(Field::Conflict(candidates)) = case.fields.get(field) else {
-        return Err(wrong("这一栏没有冲突"));
+        return Err(Refusal::field(field, "这一栏没有冲突"));
     };
-    if value.reveal().len() > limits::FIELD_BYTES_MAX
-        || candidates.iter().all(|c| c.value != *value)
-    {
-        return Err(wrong("请选定其中一个值"));
+    if candidates.iter().all(|c| c.value != *value) {
+        return Err(Refusal::field(field, "请选定其中一个值"));
     }
-    let saw = saw(case, Kind::Application);
-    let act = desk.act(role, saw, body);
-    let write = Write::Field(field.to_owned(), Some(value.clone()));
-    Ok(vec![(doc, vec![act, write])])
+    Ok(Some(value.clone()))
 }

@@ -96,10 +96,7 @@ fn proxy(receive: &Receive, item: &Item, today: Date) -> Result<(), Refusal> {
         return Err(Refusal::NoProxy);
     }
     if expired(mandate, today) {
-        return Err(Refusal::Field {
-            field: "mandate_until".to_owned(),
-            why: "委托书已过期".to_owned(),
-        });
+        return Err(Refusal::field("mandate_until", "委托书已过期"));
     }
     Ok(())
 }
@@ -140,10 +137,7 @@ fn once_complete(correct: &Correct, a: &Asked<'_>) -> Result<(), Refusal> {
 }
 
 fn wrong(why: &str) -> Refusal {
-    Refusal::Field {
-        field: "materials".to_owned(),
-        why: why.to_owned(),
-    }
+    Refusal::field("materials", why)
 }
 
 /// After a correction notice: everything it asked for. Later: gaps, some or all.
@@ -178,10 +172,8 @@ fn gaps(gaps: &[u32], days: u16, item: &Item) -> Result<(), Refusal> {
     }
     let most = item.promised_days.max(1);
     if !gaps.is_empty() && days > most {
-        return Err(Refusal::Field {
-            field: "gap_days".to_owned(),
-            why: format!("不得超过承诺时限 {most} 个工作日"),
-        });
+        let why = format!("不得超过承诺时限 {most} 个工作日");
+        return Err(Refusal::field("gap_days", why));
     }
     Ok(())
 }
