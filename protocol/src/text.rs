@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::refusal::Refusal;
-
 mod citizen_id;
 mod credit_code;
 mod name;
@@ -77,16 +75,6 @@ pub enum TextError {
     Phone,
     #[error("固定电话请加区号")]
     AreaCode,
-}
-
-impl TextError {
-    /// The refusal to show beside a field of [`crate::fields`].
-    pub fn of(self, field: &str) -> Refusal {
-        Refusal::Field {
-            field: crate::fields::label(field).to_owned(),
-            why: self.to_string(),
-        }
-    }
 }
 
 /// Text of at most `BYTES_MAX` bytes of UTF-8 with something in it and nothing hidden. Line ends
@@ -233,10 +221,6 @@ mod tests {
         let today = jiff::civil::date(2026, 3, 2);
         let why = CitizenId::parse("349901193802290018", today).unwrap_err();
         assert!(!why.to_string().contains("3802"));
-        let refusal = why.of(crate::fields::ID);
-        assert_eq!(
-            refusal.to_string(),
-            "身份证号:第 7 至 14 位不是真实的出生日期"
-        );
+        assert_eq!(why.to_string(), "第 7 至 14 位不是真实的出生日期");
     }
 }
