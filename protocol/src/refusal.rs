@@ -7,82 +7,115 @@ use crate::fields::label;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    #[error("您的岗位不能做这一步({0})")]
+    #[error("您的岗位不能做这一步（{0}）")]
     NotYourRole(&'static str),
     #[error("这件事不归本站点办理")]
     NotYourSite,
     #[error("本事项的受理或决定权不在本级")]
     NotThisLevel,
-    #[error("办件现在是“{state}”,不能{act}")]
+    #[error("办件现在是“{state}”，不能{act}")]
     WrongState {
         state: &'static str,
         act: &'static str,
     },
-    #[error("没有这个事项:{0}")]
+    #[error("没有这个事项：{0}")]
     NoSuchItem(String),
     #[error("没有这个办件")]
     NoSuchCase,
     #[error("没有这份公示")]
     NoSuchNotice,
     /// One field; its name is that of [`crate::fields`], of the act's field, or `material.3`.
-    #[error("{}:{why}", label(field))]
+    #[error("{}：{why}", place(field))]
     Field { field: String, why: String },
     /// Several fields of one form, all that is wrong at once.
     #[error("{}", all(.0))]
     Fields(Vec<(String, String)>),
-    #[error("同一人同一事项已有未办结的办件 {number},继续请说明原因")]
+    #[error("同一人同一事项已有未办结的办件 {number}，继续请说明原因")]
     Duplicate { number: String },
     #[error("材料“{0}”尚未交齐")]
     MaterialMissing(String),
     #[error("“{0}”不在可容缺的材料之内")]
     NotDeferrable(String),
-    #[error("本事项须本人到场,不能代办")]
+    #[error("本事项不能代办，须由本人办理")]
     NoProxy,
     #[error("代办须有委托书")]
     MandateMissing,
-    #[error("委托书没有授权这一步:{0}")]
+    #[error("委托书没有授权这一步：{0}")]
     MandateScope(&'static str),
-    #[error("补正只能一次性告知,本件已告知过")]
+    #[error("补正只能一次性告知，本件已告知过")]
     CorrectedAlready,
     #[error("请写明{0}")]
     ReasonMissing(&'static str),
-    #[error("容缺材料未补齐,不能准予")]
+    #[error("容缺材料未补齐，不能准予")]
     GapsOpen,
-    #[error("撤回与决定的先后有疑,须先裁定")]
+    #[error("撤回与决定的先后有疑，须先裁定")]
     NeedsRuling,
-    #[error("没有撤回与决定先后不明的情形,不需要裁定")]
+    #[error("没有撤回与决定先后不明的情形，不需要裁定")]
     NothingToRule,
-    #[error("本件已关联为重复件,请在先收的那件上办理({0})")]
+    #[error("本件已关联为重复件，请在先收的那件上办理（{0}）")]
     IsDuplicate(String),
-    #[error("先收的一件为准:请在后收的那件上关联本件")]
+    #[error("先收的一件为准：请在后收的那件上关联本件")]
     NotEarlier,
     #[error("这份公示已撤回")]
     NoticeWithdrawn,
-    #[error("这一步不能单独做:{0}")]
+    #[error("这一步不能单独做：{0}")]
     NotByItself(&'static str),
-    #[error("内容含有不得公开的个人信息:{0}")]
+    #[error("内容含有不得公开的个人信息：{0}")]
     PersonalData(String),
-    #[error("太长:{field} 最多 {max} 字节")]
+    #[error("{}太长，最多 {max} 字节", place(field))]
     TooLong { field: &'static str, max: usize },
     #[error("用户名或密码不对")]
     SignIn,
-    #[error("登录已锁定,请 {0} 秒后再试")]
+    #[error("登录已锁定，请 {0} 秒后再试")]
     LockedOut(u64),
-    #[error("磁盘空间不足,未能保存;请清理后再试")]
+    #[error("磁盘空间不足，未能保存；请清理后再试")]
     DiskFull,
     #[error("本机尚未加入任何县")]
     NotEnrolled,
-    #[error("本机出错,未能保存:{0}")]
+    #[error("本机出错，未能保存：{0}")]
     Fault(String),
+}
+
+/// What a person calls the field: of the application, or of the act's form.
+fn place(field: &str) -> &str {
+    match field {
+        "item" => "事项",
+        "reason" | "text" => "理由或意见",
+        "taken_reason" => "补录的原因",
+        "duplicate_reason" => "继续办理的原因",
+        "mandate_until" => "委托书期限",
+        "witness" => "见证人",
+        "materials" => "材料",
+        "missing" => "补正内容",
+        "days" => "补正期限",
+        "gaps" => "容缺材料",
+        "gap_days" => "补齐期限",
+        "basis" => "法律依据",
+        "competent" => "有权机关",
+        "remedies" => "救济途径",
+        "result" => "办理结果",
+        "result_number" => "结果文号",
+        "receiver" => "领取人",
+        "field" => "栏目",
+        "title" => "标题",
+        "body" => "正文",
+        "category" => "类别",
+        "places" => "公示地点",
+        "from" => "开始日期",
+        "until" => "结束日期",
+        "correction" => "更正的原因",
+        "case" => "相关办件",
+        other => label(other),
+    }
 }
 
 /// Every line of a form's refusal.
 fn all(fields: &[(String, String)]) -> String {
     let lines: Vec<_> = fields
         .iter()
-        .map(|(field, why)| format!("{}:{why}", label(field)))
+        .map(|(field, why)| format!("{}：{why}", place(field)))
         .collect();
-    lines.join(";")
+    lines.join("；")
 }
 
 impl Refusal {
@@ -137,5 +170,40 @@ impl Refusal {
             Self::NotEnrolled => "R602",
             Self::Fault(_) => "R900",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_reads_has_chinese_marks() {
+        let texts = [include_str!("refusal.rs"), include_str!("text.rs")];
+        let lines = texts.iter().flat_map(|text| text.lines());
+        let shown: Vec<_> = lines
+            .filter_map(|line| line.trim().strip_prefix("#[error(\"")?.split('"').next())
+            .collect();
+        assert!(shown.len() > 40);
+        for text in shown {
+            let placed = text.split(['{', '}']).step_by(2);
+            for said in placed {
+                assert!(
+                    !said.contains([',', ':', ';', '(', ')', '?', '!']),
+                    "{text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_in_the_words_of_the_form() {
+        let long = Refusal::TooLong {
+            field: "remedies",
+            max: 9,
+        };
+        assert_eq!(long.to_string(), "救济途径太长\u{ff0c}最多 9 字节");
+        let days = Refusal::field("gap_days", "请填写");
+        assert_eq!(days.to_string(), "补齐期限\u{ff1a}请填写");
     }
 }

@@ -43,19 +43,19 @@ impl fmt::Debug for Private {
 pub enum TextError {
     #[error("请填写")]
     Empty,
-    #[error("太长,最多 {0} 字节")]
+    #[error("太长，最多 {0} 字节")]
     TooManyBytes(usize),
-    #[error("太长,最多 {0} 个字")]
+    #[error("太长，最多 {0} 个字")]
     TooManyChars(usize),
-    #[error("含有不可见的控制字符,请重新输入")]
+    #[error("含有不可见的控制字符，请重新输入")]
     Hidden,
-    #[error("含有乱码,请重新输入")]
+    #[error("含有乱码，请重新输入")]
     Garbled,
-    #[error("像是号码,不是姓名")]
+    #[error("像是号码，不是姓名")]
     NotAName,
-    #[error("应为 18 位(旧证 15 位),现有 {0} 位")]
+    #[error("应为 18 位（旧证 15 位），现有 {0} 位")]
     IdLength(usize),
-    #[error("只能是数字,末位可以是 X")]
+    #[error("只能是数字，末位可以是 X")]
     IdCharacter,
     #[error("前两位不是省级代码")]
     IdArea,
@@ -65,13 +65,13 @@ pub enum TextError {
     IdFuture,
     #[error("出生日期早于 125 年前")]
     IdAge,
-    #[error("校验位不对,请核对是否抄错")]
+    #[error("校验位不对，请核对是否抄错")]
     CheckDigit,
-    #[error("应为 18 位统一社会信用代码,现有 {0} 位")]
+    #[error("应为 18 位统一社会信用代码，现有 {0} 位")]
     CreditLength(usize),
     #[error("不能含有 I、O、S、V、Z 或其他符号")]
     CreditCharacter,
-    #[error("应为 11 位手机号,或带区号的固定电话")]
+    #[error("应为 11 位手机号，或带区号的固定电话")]
     Phone,
     #[error("固定电话请加区号")]
     AreaCode,

@@ -72,7 +72,7 @@ fn span(row: &Row) -> Result<Vec<String>, RowError> {
         at = next;
     }
     if at <= last || days.is_empty() {
-        return Err(row.error("last", "早于起始日,或一行跨度过长"));
+        return Err(row.error("last", "早于起始日，或一行跨度过长"));
     }
     Ok(days)
 }
@@ -105,7 +105,7 @@ mod tests {
         let errors = from_csv("kind,first,last\nyear,2026,\nwork,2026-03-02,\n").unwrap_err();
         assert_eq!(
             errors[0].to_string(),
-            ":调休上班日 2026-03-02 不是周六或周日"
+            "：调休上班日 2026-03-02 不是周六或周日"
         );
     }
 

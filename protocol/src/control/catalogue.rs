@@ -380,7 +380,7 @@ mod tests {
         let twice = ITEMS_CSV.replace("990010002000", "990010001000");
         assert_eq!(
             from_csv(&twice).unwrap_err()[0].to_string(),
-            "第 3 行“code”:编码与第 2 行相同"
+            "第 3 行“code”：编码与第 2 行相同"
         );
         let two = ITEMS_CSV
             .replace(",30,22,no,", ",x,22,no,")

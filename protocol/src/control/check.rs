@@ -54,7 +54,7 @@ fn line(text: &str, chars_max: usize, what: &str) -> Checked {
     ensure(!text.trim().is_empty(), || format!("{what}为空"))?;
     let chars = text.chars().count();
     ensure(chars <= chars_max, || {
-        format!("{what}有 {chars} 个字,最多 {chars_max} 个")
+        format!("{what}有 {chars} 个字，最多 {chars_max} 个")
     })?;
     ensure(!text.chars().any(crate::text::is_hidden), || {
         format!("{what}含有不可见字符")
@@ -70,7 +70,7 @@ fn key(bytes: &[u8; 32]) -> Checked {
 fn authority(body: &Authority) -> Checked {
     let roots = body.roots.len();
     ensure((3..=9).contains(&roots), || {
-        format!("根密钥有 {roots} 把,应为 3 至 9 把")
+        format!("根密钥有 {roots} 把，应为 3 至 9 把")
     })?;
     let threshold = usize::from(body.threshold);
     ensure(threshold * 2 > roots && threshold <= roots, || {
@@ -85,7 +85,7 @@ fn authority(body: &Authority) -> Checked {
     let ca_fits = |der: &Vec<u8>| (1..=4096).contains(&der.len());
     ensure(
         body.transport_ca.len() <= 4 && body.transport_ca.iter().all(ca_fits),
-        || "传输证书多于 4 张,或有一张超过 4 KiB".into(),
+        || "传输证书多于 4 张，或有一张超过 4 KiB".into(),
     )
 }
 
@@ -121,7 +121,7 @@ fn places(body: &Places) -> Checked {
         .filter(|p| p.level == Level::County)
         .count();
     ensure(counties == 1, || {
-        format!("应恰有一个县级站点,现有 {counties} 个")
+        format!("应恰有一个县级站点，现有 {counties} 个")
     })?;
     let levels: std::collections::BTreeMap<_, _> =
         body.sites.iter().map(|p| (p.site, p.level)).collect();
@@ -142,7 +142,7 @@ fn places(body: &Places) -> Checked {
             (Level::County, Some(_)) => return Err(format!("县级站点 {} 不能有上级", p.site)),
             (Level::Township | Level::Village, _) => {
                 ensure(parent.is_some_and(|l| *l > p.level), || {
-                    format!("站点 {}(“{}”)的上级不存在或级别不高于它", p.site, p.name)
+                    format!("站点 {}（“{}”）的上级不存在或级别不高于它", p.site, p.name)
                 })?;
             }
         }
@@ -210,8 +210,12 @@ fn catalogue(body: &Catalogue) -> Checked {
     ensure(body.items.len() <= ITEMS_MAX, || "事项太多".into())?;
     let mut seen = BTreeSet::new();
     for i in &body.items {
-        item(i)
-            .map_err(|why| format!("事项 {}:{why}", i.code.chars().take(40).collect::<String>()))?;
+        item(i).map_err(|why| {
+            format!(
+                "事项 {}：{why}",
+                i.code.chars().take(40).collect::<String>()
+            )
+        })?;
         once(&mut seen, (&i.code, i.version), || {
             format!("事项 {} 的第 {} 版列了两次", i.code, i.version)
         })?;

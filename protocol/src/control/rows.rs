@@ -21,7 +21,7 @@ impl fmt::Display for RowError {
         if !self.column.is_empty() {
             write!(f, "“{}”", self.column)?;
         }
-        write!(f, ":{}", self.why)
+        write!(f, "：{}", self.why)
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) fn rows(csv: &str, columns: &[&str]) -> Result<Vec<Row>, Vec<RowError
         .copied()
         .collect();
     if !missing.is_empty() {
-        return Err(of_file(format!("缺少列:{}", missing.join("、"))));
+        return Err(of_file(format!("缺少列：{}", missing.join("、"))));
     }
     let (mut rows, mut errors) = (Vec::new(), Vec::new());
     for record in reader.records() {
@@ -107,7 +107,7 @@ pub(super) fn rows(csv: &str, columns: &[&str]) -> Result<Vec<Row>, Vec<RowError
             Err(e) => errors.push(RowError {
                 line: e.position().map_or(0, csv::Position::line),
                 column: String::new(),
-                why: "列数与表头不同,或不是 UTF-8 文字".into(),
+                why: "列数与表头不同，或不是 UTF-8 文字".into(),
             }),
         }
     }

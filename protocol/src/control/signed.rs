@@ -302,9 +302,9 @@ impl Body {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
-    #[error("控制文件太大:{0} 字节")]
+    #[error("控制文件太大：{0} 字节")]
     TooLarge(usize),
-    #[error("不是控制文件:{0}")]
+    #[error("不是控制文件：{0}")]
     Malformed(String),
     #[error("控制文件的编码不是唯一规范形式")]
     NotCanonical,
@@ -312,21 +312,21 @@ pub enum TrustError {
     Suite(u8),
     #[error("控制文件属于另一个县")]
     OtherCounty,
-    #[error("控制文件比现有的旧:现有第 {held} 版,来的是第 {got} 版")]
+    #[error("控制文件比现有的旧：现有第 {held} 版，来的是第 {got} 版")]
     Older { held: u64, got: u64 },
-    #[error("第 {version} 版与本机所持的不是同一份,或不是接着它的下一版")]
+    #[error("第 {version} 版与本机所持的不是同一份，或不是接着它的下一版")]
     Forked { version: u64 },
-    #[error("授权文件缺中间版本:现有第 {held} 版,来的是第 {got} 版")]
+    #[error("授权文件缺中间版本：现有第 {held} 版，来的是第 {got} 版")]
     Gap { held: u64, got: u64 },
-    #[error("版本号跳得离谱:现有第 {held} 版,来的是第 {got} 版")]
+    #[error("版本号跳得离谱：现有第 {held} 版，来的是第 {got} 版")]
     Jump { held: u64, got: u64 },
     #[error("签名的密钥没有得到授权")]
     UnknownSigner,
     #[error("签名不对")]
     BadSignature,
-    #[error("签名不够:需要 {need} 个,只有 {have} 个")]
+    #[error("签名不够：需要 {need} 个，只有 {have} 个")]
     Threshold { have: usize, need: usize },
-    #[error("控制文件内容有误({}):{why}", .kind.word())]
+    #[error("控制文件内容有误（{}）：{why}", .kind.word())]
     Body { kind: ControlKind, why: String },
 }
 

@@ -55,7 +55,7 @@ rules! {
     /// An upstream refused this entry and does not pass it on.
     Withheld "G109" "上级未接受该记录",
     /// The machine has begun too many epochs.
-    Epochs "G110" "该节点重启纪元过多,请县管理员检查或更换此机",
+    Epochs "G110" "该节点重启纪元过多，请县管理员检查或更换此机",
     /// Larger than a change may be.
     TooLarge "G201" "单次修改过大",
     /// Not an uncompressed automerge change.

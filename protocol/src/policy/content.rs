@@ -66,7 +66,7 @@ pub(super) fn flaws(body: &ActBody) -> Vec<Flaw> {
             f.text("basis", &refuse.basis);
             f.line("competent", &refuse.competent);
             if blank(&refuse.basis) && blank(&refuse.competent) {
-                f.0.push(Flaw::Missing("法律依据,或者有权受理的机关"));
+                f.0.push(Flaw::Missing("法律依据，或者有权受理的机关"));
             }
         }
         ActBody::Review(reason) => f.text("text", &reason.text),

@@ -323,7 +323,7 @@ fn amended(
         return Err(Refusal::ReasonMissing("更正的理由"));
     }
     if matches!(case.fields.get(field), Some(Field::Conflict(_))) {
-        return Err(wrong("有几个不同的值,请先选定其中一个"));
+        return Err(wrong("有几个不同的值，请先选定其中一个"));
     }
     let index = parse::material_index(field);
     if index.is_some_and(|i| usize::try_from(i).is_ok_and(|i| i >= item.materials.len())) {

@@ -130,7 +130,7 @@ fn once_complete(correct: &Correct, a: &Asked<'_>) -> Result<(), Refusal> {
     for (index, line) in (0_u32..).zip(&a.item.materials) {
         let listed = correct.missing.iter().any(|m| m.material == Some(index));
         if !listed && !line.deferrable && !settled(a.materials.get(&index).map(String::as_str)) {
-            field(format!("材料“{}”也未交齐,须一并告知", line.name));
+            field(format!("材料“{}”也未交齐，须一并告知", line.name));
         }
     }
     Refusal::of_fields(wrong).map_or(Ok(()), Err)

@@ -111,7 +111,7 @@ pub(super) fn received(
         let value = match field {
             Field::Value(value) => value.reveal(),
             Field::Conflict(_) => {
-                wrong.push((name.clone(), "有几个不同的值,请先选定其中一个".to_owned()));
+                wrong.push((name.clone(), "有几个不同的值，请先选定其中一个".to_owned()));
                 continue;
             }
         };

@@ -60,7 +60,7 @@ fn a_form_says_everything_that_is_wrong_at_once() {
     ];
     assert_eq!(fields, expected);
     let told = Refusal::Fields(all).to_string();
-    assert!(told.contains("身份证号:"), "{told}");
+    assert!(told.contains("身份证号："), "{told}");
     assert!(!told.contains("349901193802290018"), "no value is repeated");
 }
 
