@@ -179,6 +179,11 @@ impl Doc {
         matches!(self.am.get(&self.acts, act_key(act)), Ok(Some(_)))
     }
 
+    /// How many acts are in the document.
+    pub(crate) fn act_count(&self) -> usize {
+        self.am.length(&self.acts)
+    }
+
     /// How many changes that actor has in the document: its next `seq` is one more.
     pub fn seq_of(&self, actor: ActorId) -> u64 {
         let actor = actor_id(actor);

@@ -256,6 +256,9 @@ fn content(
     if facts.other {
         return Err(Rule::OtherWrites);
     }
+    if doc.act_count() + facts.acts.len() > limits::DOCUMENT_ACTS_MAX {
+        return Err(Rule::DocumentChanges);
+    }
     for (id, bytes) in &facts.acts {
         if id.actor() != writer.actor() || doc.has_act(*id) {
             return Err(Rule::ActId);

@@ -12,6 +12,8 @@ pub const CHANGE_OPS_MAX: u64 = 5_000;
 pub const CHANGE_DEPS_MAX: u64 = 64;
 /// Changes in one document.
 pub const DOCUMENT_CHANGES_MAX: u64 = 5_000;
+/// Acts in one document: a case has dozens, and what a fold costs grows with their square.
+pub const DOCUMENT_ACTS_MAX: usize = 500;
 /// One encoded act.
 pub const ACT_BYTES_MAX: usize = 32 * 1024;
 /// Text of one field.

@@ -234,6 +234,7 @@ fn the_limits_in_the_document_are_those_of_the_code() {
         ("CHANGE_ACTORS_MAX", limits::CHANGE_ACTORS_MAX),
         ("DOCUMENT_BYTES_MAX", limits::DOCUMENT_BYTES_MAX as u64),
         ("DOCUMENT_CHANGES_MAX", limits::DOCUMENT_CHANGES_MAX),
+        ("DOCUMENT_ACTS_MAX", limits::DOCUMENT_ACTS_MAX as u64),
         ("ACT_BYTES_MAX", limits::ACT_BYTES_MAX as u64),
         ("FIELD_BYTES_MAX", limits::FIELD_BYTES_MAX as u64),
         ("FIELD_NAME_BYTES_MAX", limits::FIELD_NAME_BYTES_MAX as u64),

@@ -27,6 +27,8 @@ pub(crate) struct Line<'a> {
     application: &'a Reading,
     handling: Option<&'a Reading>,
     pub(crate) acts: Vec<Placed<'a>>,
+    /// Where an act stands in `acts`; of one id on both sides, the first.
+    at: BTreeMap<ActId, usize>,
 }
 
 impl<'a> Line<'a> {
@@ -35,6 +37,7 @@ impl<'a> Line<'a> {
             application,
             handling,
             acts: Vec::new(),
+            at: BTreeMap::new(),
         };
         let mut acts = Vec::new();
         for (side, reading) in [
@@ -50,6 +53,9 @@ impl<'a> Line<'a> {
         }
         acts.sort_by_key(|a| (a.read.id, a.side));
         line.acts = line.sorted(&acts);
+        for (i, placed) in line.acts.iter().enumerate() {
+            line.at.entry(placed.read.id).or_insert(i);
+        }
         line
     }
 
@@ -89,7 +95,7 @@ impl<'a> Line<'a> {
     }
 
     pub(crate) fn find(&self, id: ActId) -> Option<&Placed<'a>> {
-        self.acts.iter().find(|a| a.read.id == id)
+        self.at.get(&id).map(|at| &self.acts[*at])
     }
 
     /// Topological order with the smallest id first among what is ready. A desk that claims to

@@ -88,8 +88,8 @@ rules! {
     DependencyList "G215" "记录的依赖清单有误",
     /// It does not depend on the writer's own change before it.
     OwnPast "G216" "记录没有承接作者自己的前一修改",
-    /// The document has as many changes as it may have.
-    DocumentChanges "G301" "文档的修改次数已达上限",
+    /// The document has as many changes or acts as it may have.
+    DocumentChanges "G301" "文档的修改或办理行为已达上限",
     /// automerge does not take it.
     Apply "G302" "记录无法合入文档",
     /// automerge panicked on it.

@@ -53,6 +53,30 @@ fn acts_are_put_once_under_the_writers_own_id() {
     );
 }
 
+/// A village whose key is stolen must not hold up every node that folds its case.
+#[test]
+fn a_document_takes_no_more_acts_than_a_fold_can_bear() {
+    let founded = fixture::county();
+    let g = ground(&founded);
+    let (mut desk, mut doc, _) = case();
+    let withdraw = || {
+        let text = "不办了".to_owned();
+        ActBody::Withdraw(Reason { text })
+    };
+    let room = limits::DOCUMENT_ACTS_MAX - doc.act_count();
+    let writes: Vec<_> = (1..room).map(|_| desk.act(withdraw())).collect();
+    for some in writes.chunks(100) {
+        desk.write(&mut doc, some);
+    }
+    let last = [desk.act(withdraw())];
+    let last = desk.write(&mut doc.fork(), &last);
+    let full = entry(&doc, &last, desk.writer, &g).unwrap();
+    let over = [desk.act(withdraw())];
+    let over = desk.write(&mut full.fork(), &over);
+    let refused = entry(&full, &over, desk.writer, &g).unwrap_err();
+    assert_eq!(refused, Rule::DocumentChanges);
+}
+
 #[test]
 fn only_acts_and_fields_are_written() {
     use automerge::{ObjType, ROOT, ScalarValue};
