@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use crate::{
     act::{ActBody, ActKind, Mandate, Missing},
-    id::{ActId, CaseId, ChangeHash, Kind, PersonId, SiteId, Writer},
+    id::{ActId, CaseId, ChangeHash, Kind, PersonId, SiteId},
     role::Role,
     state::State,
     text::Private,
@@ -236,10 +236,5 @@ impl Case {
             }
         }
         &[]
-    }
-
-    /// Writers are shown by actor; this finds the one of an event.
-    pub fn wrote(&self, event: &Event, writer: &Writer) -> bool {
-        event.id.actor() == writer.actor()
     }
 }

@@ -1,8 +1,6 @@
 //! Every limit of the system on one page; relations between them hold at compile time.
 
-/// A document's soft limit: beyond it the case page warns.
-pub const DOCUMENT_BYTES_SOFT: usize = 256 * 1024;
-/// A document's hard limit: beyond it a change is refused.
+/// A document's limit: beyond it a change is refused.
 pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 /// One automerge change, uncompressed.
 pub const CHANGE_BYTES_MAX: usize = 48 * 1024;
