@@ -224,26 +224,10 @@ impl ActBody {
 
     /// The one field a person edits by it, written in the same change.
     pub fn edits(&self) -> Option<&str> {
-        match self {
-            Self::Amend(amend) => Some(&amend.field),
-            Self::Resolve(resolve) => Some(&resolve.field),
-            Self::Open(_)
-            | Self::Receive(_)
-            | Self::Supplement(_)
-            | Self::Withdraw(_)
-            | Self::Deliver(_)
-            | Self::Correct(_)
-            | Self::Accept(_)
-            | Self::Refuse(_)
-            | Self::Review(_)
-            | Self::Decide(_)
-            | Self::Close(_)
-            | Self::Terminate(_)
-            | Self::Complete(_)
-            | Self::Rule(_)
-            | Self::Duplicate(_)
-            | Self::Publish(_)
-            | Self::Retract(_) => None,
+        if let Self::Amend(Amend { field, .. }) | Self::Resolve(Resolve { field, .. }) = self {
+            Some(field)
+        } else {
+            None
         }
     }
 }

@@ -24,6 +24,7 @@ use cuntong_protocol::{
     id::{ActId, CaseId, Kind},
     limits,
     log::LogHead,
+    refusal::Refusal,
     role::Role,
     sync::{Effect, Input},
     text::{Bounded, CitizenId, Private},
@@ -272,7 +273,7 @@ fn no_error_repeats_what_was_typed() {
     ] {
         let why = CitizenId::parse(text, today).unwrap_err();
         is_silent("TextError", &why);
-        let refusal = why.of("id");
+        let refusal = Refusal::field("id", why.to_string());
         is_silent("Refusal", &refusal);
         assert_eq!(shows(&refusal.to_string()), None);
     }
