@@ -5,3 +5,4 @@ mod fixture;
 mod notices;
 mod people;
 mod search;
+mod tray;

@@ -9,3 +9,4 @@ mod people;
 mod refusals;
 mod rows;
 mod sessions;
+mod settling;

@@ -8,7 +8,10 @@ use super::error::{Result, StoreError};
 pub(super) const APPLICATION_ID: u32 = 0x4374_4e64;
 
 /// Forward only; the position in the list + 1 is the database's `user_version`.
-const MIGRATIONS: &[&str] = &[include_str!("sql/0001_init.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("sql/0001_init.sql"),
+    include_str!("sql/0002_settled.sql"),
+];
 
 /// The version this program reads and writes.
 pub const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -147,10 +150,29 @@ mod tests {
     #[test]
     fn a_migration_that_fails_leaves_the_database_as_it_was() {
         let mut conn = fresh();
-        let broken = [MIGRATIONS[0], "CREATE TABLE two (x); CREATE TABLE two (x);"];
+        let mut broken = MIGRATIONS.to_vec();
+        broken.push("CREATE TABLE two (x); CREATE TABLE two (x);");
         assert!(migrate_to(&mut conn, &broken).is_err());
-        assert_eq!(version(&conn).unwrap(), 1);
+        assert_eq!(version(&conn).unwrap(), VERSION);
         assert_eq!(dump(&conn).unwrap(), include_str!("sql/schema.sql"));
+    }
+
+    #[test]
+    fn an_older_database_becomes_one_like_new_and_keeps_what_it_holds() {
+        for from in 1..MIGRATIONS.len() {
+            let mut conn = Connection::open_in_memory().unwrap();
+            pragmas(&conn).unwrap();
+            migrate_to(&mut conn, &MIGRATIONS[..from]).unwrap();
+            let put = "INSERT INTO meta (name, value) VALUES ('x', x'01')";
+            conn.execute_batch(put).unwrap();
+            migrate(&mut conn).unwrap();
+            assert_eq!(version(&conn).unwrap(), VERSION);
+            assert_eq!(dump(&conn).unwrap(), include_str!("sql/schema.sql"));
+            let kept: u32 = conn
+                .query_row("SELECT count(*) FROM meta", [], |r| r.get(0))
+                .unwrap();
+            assert_eq!(kept, 1);
+        }
     }
 
     #[test]
