@@ -106,6 +106,16 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
             };
             value(desk.notice_change(&actor, Command::RetractNotice { notice, reason })?)
         }
+        Request::RejectedList => Ok(json!({ "rejected": desk.rejected_list()? })),
+        Request::RejectedRedo { id, login } => {
+            let who = who(node, &login)?;
+            value(desk.redo_as_it_was(&who.actor, id)?)
+        }
+        Request::RejectedDrop { id, login, reason } => {
+            let who = who(node, &login)?;
+            desk.drop_blocking(&who.actor, id, &reason)?;
+            Ok(json!({ "dropped": id }))
+        }
         Request::Link { up } => link(node, up),
         Request::SyncNow | Request::Enrol { .. } => Err(Failure::fault("answered elsewhere")),
     }

@@ -25,6 +25,7 @@ mod config;
 mod demo;
 mod enrol;
 mod notice;
+mod rejected;
 mod show;
 mod status;
 mod sync;
@@ -73,6 +74,8 @@ enum Command {
     Case(case::Args),
     /// Notices (公示)
     Notice(notice::Args),
+    /// What came back (退回箱): list, do again, drop
+    Rejected(rejected::Args),
 }
 
 /// What every command gets.
@@ -140,6 +143,7 @@ fn go(cli: Cli) -> Result<Exit, Failure> {
             Command::Config(args) => config::go(&context, args),
             Command::Case(args) => case::go(&context, args).await,
             Command::Notice(args) => notice::go(&context, args).await,
+            Command::Rejected(args) => rejected::go(&context, args).await,
         }
     });
     // A command that was interrupted does not wait for work nobody wants any more.

@@ -1,7 +1,8 @@
 //! What pages and the command line ask of this node, answered from the store.
 //!
 //! Read in this order: [`ground`] (what every reading stands on, and the area rule), [`list`],
-//! [`custody`], [`page`], [`perform`] (the one way anything changes), [`sign_in`]. Every method
+//! [`custody`], [`page`], [`perform`] (the one way anything changes), [`tray`] and [`redo`]
+//! (what came back), [`sign_in`]. Every method
 //! of the trait runs on a blocking thread; the same work is there as plain functions for the
 //! control socket (`*_blocking`).
 
@@ -15,10 +16,12 @@ mod notices;
 mod number;
 mod page;
 pub(crate) mod perform;
+mod redo;
 mod sign_in;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod tray;
 
 use std::{sync::Arc, time::Instant};
 
@@ -28,10 +31,10 @@ use cuntong_protocol::{
     id::{CaseId, DocId},
     refusal::Refusal,
     text::Private,
-    time::Millis,
+    time::{ClockState, Millis},
 };
 use cuntong_web::desk::{
-    Board, CaseList, CasePage, CaseQuery, CaseRow, Desk, Done, Header, NodeRow, NoticeRow,
+    Board, CaseList, CasePage, CaseQuery, CaseRow, Desk, Done, Header, NodeRow, NoticeRow, Redo,
     Resident, Site, SyncPage, Today, Who,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
@@ -120,20 +123,28 @@ impl NodeDesk {
     /// # Errors
     /// The rules, or the disk.
     pub fn perform_blocking(&self, actor: &Actor, command: Command) -> Result<Done, Refusal> {
-        let (now, clock) = self.clock.read();
         let actor = actor.clone();
+        let done = self.judged(move |db, now| perform::perform(db, &actor, &command, now))?;
+        self.links.wake();
+        Ok(done)
+    }
+
+    /// Runs work that the rules may refuse as one transaction, on the store's thread.
+    fn judged<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Db, (Millis, ClockState)) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let now = self.clock.read();
         let done = self.write(move |db| {
             let mut refused = None;
             let done = db.transact(|db| {
-                perform::perform(db, &actor, &command, (now, clock)).map_err(|failed| {
-                    match failed {
-                        // An error, so that nothing of it remains, not even a number.
-                        Failed::Refused(refusal) => {
-                            refused = Some(refusal);
-                            StoreError::Refused("by the rules")
-                        }
-                        Failed::Store(error) => error,
+                work(db, now).map_err(|failed| match failed {
+                    // An error, so that nothing of it remains, not even a number.
+                    Failed::Refused(refusal) => {
+                        refused = Some(refusal);
+                        StoreError::Refused("by the rules")
                     }
+                    Failed::Store(error) => error,
                 })
             });
             match refused {
@@ -141,9 +152,7 @@ impl NodeDesk {
                 None => done.map(Ok),
             }
         });
-        let done = done.map_err(|error| fault(&error))??;
-        self.links.wake();
-        Ok(done)
+        done.map_err(|error| fault(&error))?
     }
 
     /// The person of a login of this site, for the local command line, which needs no password.
@@ -200,7 +209,7 @@ impl Desk for NodeDesk {
                 node: g.node,
                 pill: custody::pill(&standing, &upstream, g.now),
                 custody: standing.custody,
-                clock_suspect: clock == cuntong_protocol::time::ClockState::Suspect,
+                clock_suspect: clock == ClockState::Suspect,
                 demo,
             }))
         })
@@ -289,11 +298,9 @@ impl Desk for NodeDesk {
     }
 
     async fn perform(&self, who: &Who, command: Command) -> Result<Done, Refusal> {
-        let desk = self.clone();
         let actor = who.actor.clone();
-        spawn_blocking(move || desk.perform_blocking(&actor, command))
+        self.aside(move |desk| desk.perform_blocking(&actor, command))
             .await
-            .map_err(|failed| Refusal::Fault(failed.to_string()))?
     }
 
     async fn draft(&self, who: &Who, form: String) -> Option<String> {
@@ -342,12 +349,15 @@ impl Desk for NodeDesk {
         self.ask("places", |g| Ok(notices::places(g))).await
     }
 
-    async fn sync(&self) -> SyncPage {
+    async fn sync(&self, who: &Who) -> SyncPage {
         let peers = self.links.peers();
         let clock = self.clock.state();
-        self.ask("sync", move |g| sync::page(g, &peers, clock).map(Some))
-            .await
-            .unwrap_or_else(nothing_synced)
+        let actor = who.actor.clone();
+        self.ask("sync", move |g| {
+            sync::page(g, &actor, &peers, clock).map(Some)
+        })
+        .await
+        .unwrap_or_else(nothing_synced)
     }
 
     async fn sync_now(&self) {
@@ -358,6 +368,23 @@ impl Desk for NodeDesk {
         let now = self.clock.now();
         self.change("rejection", move |db| db.rejection_seen(id, now))
             .await;
+    }
+
+    async fn redo(&self, who: &Who, id: i64) -> Result<Redo, Refusal> {
+        let actor = who.actor.clone();
+        self.aside(move |desk| desk.redo(&actor, id)).await
+    }
+
+    async fn perform_again(&self, who: &Who, id: i64, command: Command) -> Result<Done, Refusal> {
+        let actor = who.actor.clone();
+        self.aside(move |desk| desk.redo_blocking(&actor, id, Some(command)))
+            .await
+    }
+
+    async fn drop_rejection(&self, who: &Who, id: i64, reason: String) -> Result<(), Refusal> {
+        let actor = who.actor.clone();
+        self.aside(move |desk| desk.drop_blocking(&actor, id, &reason))
+            .await
     }
 
     async fn nodes(&self) -> Vec<NodeRow> {
@@ -379,6 +406,17 @@ impl Desk for NodeDesk {
 }
 
 impl NodeDesk {
+    /// Does on a blocking thread what may be refused.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let desk = self.clone();
+        spawn_blocking(move || work(&desk))
+            .await
+            .map_err(|failed| Refusal::Fault(failed.to_string()))?
+    }
+
     /// A small write whose failure is logged: the page goes on without it.
     async fn change(
         &self,

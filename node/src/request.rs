@@ -56,6 +56,16 @@ pub enum Request {
         login: Option<String>,
         reason: String,
     },
+    RejectedList,
+    RejectedRedo {
+        id: i64,
+        login: String,
+    },
+    RejectedDrop {
+        id: i64,
+        login: String,
+        reason: String,
+    },
 }
 
 /// `case log`.
@@ -156,6 +166,9 @@ impl Request {
             Self::NoticePublish(_) => "notice_publish",
             Self::NoticeList => "notice_list",
             Self::NoticeWithdraw { .. } => "notice_withdraw",
+            Self::RejectedList => "rejected_list",
+            Self::RejectedRedo { .. } => "rejected_redo",
+            Self::RejectedDrop { .. } => "rejected_drop",
         }
     }
 }

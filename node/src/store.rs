@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`db`] (the synchronous core: one connection, nested transactions, a power
 //! cut for tests), [`log`], [`docs`], then what happens to them: [`commit`], [`admit`],
-//! [`refuse`], [`fork`], [`repair`]; what is told to people: [`custody`]; last [`handle`], the
+//! [`refuse`], [`settle`], [`fork`], [`repair`]; what is told to people: [`custody`]; last [`handle`], the
 //! thread that owns the writing connection. `docs/formats/store.md` describes the tables.
 //!
 //! Raw entries are the truth. Snapshots, digests and derived rows are rebuilt from them to
@@ -29,6 +29,7 @@ pub mod refuse;
 pub mod repair;
 pub mod replica;
 pub mod schema;
+pub mod settle;
 mod spent;
 pub mod verify;
 
@@ -57,6 +58,7 @@ const QUERIES: &[(&str, &str)] = &[
     ("waiting", custody::WAITING),
     ("case_entries", custody::case::CASE_ENTRIES),
     ("scope_vector", log::VECTOR),
+    ("rejections_open", settle::OPEN),
 ];
 
 /// The query that counts the rows of another.

@@ -24,6 +24,8 @@ pub enum Refusal {
     NoSuchCase,
     #[error("没有这份公示")]
     NoSuchNotice,
+    #[error("没有这条退回记录")]
+    NoSuchRejection,
     /// One field; its name is that of [`crate::fields`], of the act's field, or `material.3`.
     #[error("{}：{why}", place(field))]
     Field { field: String, why: String },
@@ -60,6 +62,12 @@ pub enum Refusal {
     NoticeWithdrawn,
     #[error("这一步不能单独做：{0}")]
     NotByItself(&'static str),
+    #[error("这条退回记录已经了结")]
+    SettledAlready,
+    #[error("退回的内容没有留存，请按原件重新办理，再把这一条作罢")]
+    NotKept,
+    #[error("它前面的记录也被退回了，请先重做前面的一条")]
+    RedoFirst,
     #[error("内容含有不得公开的个人信息：{0}")]
     PersonalData(String),
     #[error("{}太长，最多 {max} 字节", place(field))]
@@ -146,6 +154,7 @@ impl Refusal {
             Self::NoSuchItem(_) => "R202",
             Self::NoSuchCase => "R203",
             Self::NoSuchNotice => "R204",
+            Self::NoSuchRejection => "R205",
             Self::Field { .. } | Self::Fields(_) => "R301",
             Self::Duplicate { .. } => "R302",
             Self::MaterialMissing(_) => "R303",
@@ -162,6 +171,9 @@ impl Refusal {
             Self::NotEarlier => "R314",
             Self::NoticeWithdrawn => "R315",
             Self::NotByItself(_) => "R316",
+            Self::SettledAlready => "R317",
+            Self::NotKept => "R318",
+            Self::RedoFirst => "R319",
             Self::PersonalData(_) => "R401",
             Self::TooLong { .. } => "R402",
             Self::SignIn => "R501",

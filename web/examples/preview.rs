@@ -2,8 +2,8 @@
 //! Seven ports from PORT on (village, township, county, large, dark, contrast, nobody); whoever
 //! opens the first six is signed in with every role.
 
-#[path = "../src/testing.rs"]
-mod testing;
+#[path = "../src/testing/fake.rs"]
+mod fake;
 
 use std::{io::Write as _, sync::Arc};
 
@@ -14,7 +14,7 @@ use axum::{
 };
 use cuntong_protocol::role::Role;
 use cuntong_web::{Settings, router};
-use testing::{Browser, CaseKind, FakeDesk};
+use fake::{CaseKind, FakeDesk};
 
 /// What each port shows: the desk, and the cookies every request is given.
 fn faces() -> Vec<(FakeDesk, String)> {
@@ -71,7 +71,3 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     Ok(())
 }
-
-/// The in-process browser is for tests.
-#[allow(dead_code, reason = "shared with the tests")]
-type Unused = Browser;

@@ -16,9 +16,8 @@ use crate::{
     desk::{CasePage, Desk},
     page::{Failure, Problem, Shell, done, render, render_failed},
     row::RowView,
-    sync::{RejectionView, rejection},
+    tray::{self, RejectionView},
     visit::{Fields, Visit},
-    words,
 };
 use act::{Form, FormView};
 use timeline::EventView;
@@ -56,6 +55,7 @@ struct CaseView {
     amend: Option<FormView>,
     twins: Vec<(RowView, String)>,
     receipts: Vec<ReceiptView>,
+    again: Option<RejectionView>,
     rejections: Vec<RejectionView>,
     papers: Vec<Paper>,
     catalogue: view::ItemFacts,
@@ -68,8 +68,19 @@ pub(crate) async fn show<D: Desk>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let found = find(&app, &visit, &id).await?;
-    let view = build(&app, &visit, &found, None, Vec::new()).await;
-    render(&view)
+    let again = tray::again(&app, &visit).await?;
+    let tried = match &again {
+        Some(again) => match tray::on_case(&again.command) {
+            Some((case, form, mut typed)) if case == found.row.id => {
+                typed.set(tray::REDO, again.row.id.to_string());
+                Some((form, typed))
+            }
+            Some(_) | None => return Err(Failure::NotFound),
+        },
+        None => None,
+    };
+    let tried = tried.as_ref().map(|(form, typed)| (*form, typed));
+    render(&build(&app, &visit, &found, tried, Vec::new()).await)
 }
 
 /// The case of that id in an address, when this person may see it.
@@ -94,7 +105,7 @@ pub(crate) async fn perform<D: Desk>(
 ) -> Result<Response, Failure> {
     let found = find(&app, &visit, &id).await?;
     let problems = match form.command(&found, &visit.form) {
-        Ok(command) => match app.desk.perform(visit.who()?, command).await {
+        Ok(command) => match tray::perform(&app, &visit, command).await? {
             Ok(_done) => return Ok(done(&format!("/cases/{}", found.row.id), form.word())),
             Err(refusal) => form.problems(&refusal),
         },
@@ -121,6 +132,9 @@ async fn build<D: Desk>(
     };
     let case = &found.case;
     let offered = |form: Form| FormView::offered(form, found, tried);
+    let again = tray::head(app, visit).await;
+    let rejections = found.rejections.iter();
+    let others = rejections.filter(|row| again.as_ref().is_none_or(|again| again.id != row.id));
     CaseView {
         problems,
         href: format!("/cases/{}", found.row.id),
@@ -141,13 +155,7 @@ async fn build<D: Desk>(
         materials: view::materials(found),
         conflicts: view::conflicts(found, now),
         events: timeline::events(found, now),
-        forms: found
-            .offers
-            .iter()
-            .filter_map(|kind| Form::of(*kind))
-            .filter(|form| form.in_list())
-            .filter_map(offered)
-            .collect(),
+        forms: forms(found, tried),
         rule: offered(Form::Rule),
         resolve: offered(Form::Resolve),
         duplicate: offered(Form::Duplicate),
@@ -157,23 +165,27 @@ async fn build<D: Desk>(
             .iter()
             .map(|twin| (RowView::of(twin, now), twin.id.text()))
             .collect(),
-        receipts: found
-            .receipts
-            .iter()
-            .map(|receipt| ReceiptView {
-                level: receipt.level.zh(),
-                site: receipt.site_name.clone(),
-                node: receipt.holder.text(),
-                at: words::date_time(receipt.at),
-                signature: receipt.signature.clone(),
-            })
-            .collect(),
-        rejections: found.rejections.iter().map(|r| rejection(r, now)).collect(),
+        receipts: view::receipts(found),
+        rejections: others.map(|row| RejectionView::of(row, now)).collect(),
+        again,
         papers: view::papers(case),
         catalogue: view::ItemFacts::of(&found.item),
         row,
         page,
     }
+}
+
+/// The forms among the actions. What was typed is shown even where the case has moved on and
+/// the step is offered no more.
+fn forms(found: &CasePage, tried: Option<(Form, &Fields)>) -> Vec<FormView> {
+    let kinds = found.offers.iter().filter_map(|kind| Form::of(*kind));
+    let mut forms: Vec<Form> = kinds.collect();
+    let tried_form = tried.map(|(form, _)| form);
+    forms.extend(tried_form.filter(|form| !forms.contains(form)));
+    let listed = forms.into_iter().filter(|form| form.in_list());
+    listed
+        .filter_map(|form| FormView::offered(form, found, tried))
+        .collect()
 }
 
 /// The materials of a case and their states, for papers.

@@ -15,6 +15,10 @@ use cuntong_protocol::{
 };
 use serde::Serialize;
 
+mod tray;
+
+pub use tray::{Outcome, Redo, RejectionRow, Settled};
+
 /// Everything a page may ask. Reads answer from local rows; nothing waits for a network.
 pub trait Desk: Send + Sync + 'static {
     /// This site, this node, and what the header says about custody.
@@ -74,11 +78,27 @@ pub trait Desk: Send + Sync + 'static {
     /// Sites a notice of this site may be published to.
     fn places(&self) -> impl Future<Output = Vec<Site>> + Send;
 
-    fn sync(&self) -> impl Future<Output = SyncPage> + Send;
+    fn sync(&self, who: &Who) -> impl Future<Output = SyncPage> + Send;
     /// Wakes every link now; answers at once.
     fn sync_now(&self) -> impl Future<Output = ()> + Send;
-    /// 退回箱: the person says a rejection has been seen.
+    /// 退回箱: the person says that a rejection of other nodes' work has been seen.
     fn rejection_seen(&self, id: i64) -> impl Future<Output = ()> + Send;
+    /// What own work that came back would have done, for the form to do it again.
+    fn redo(&self, who: &Who, id: i64) -> impl Future<Output = Result<Redo, Refusal>> + Send;
+    /// 重做: as [`Desk::perform`], and what came back is settled by it.
+    fn perform_again(
+        &self,
+        who: &Who,
+        id: i64,
+        command: Command,
+    ) -> impl Future<Output = Result<Done, Refusal>> + Send;
+    /// 作罢: what came back is not to be written; settled with this reason.
+    fn drop_rejection(
+        &self,
+        who: &Who,
+        id: i64,
+        reason: String,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// The hub's list of nodes.
     fn nodes(&self) -> impl Future<Output = Vec<NodeRow>> + Send;
 
@@ -401,18 +421,6 @@ pub struct PeerRow {
     pub next_try_s: Option<u64>,
     pub custody_at: Option<Millis>,
     pub last_session_at: Option<Millis>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct RejectionRow {
-    pub id: i64,
-    pub at: Millis,
-    pub case: Option<CaseId>,
-    pub what: String,
-    pub rule: String,
-    pub reason: String,
-    pub by: String,
-    pub seen: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -15,17 +15,25 @@ use data_encoding::HEXLOWER;
 
 use crate::{
     App,
-    desk::{Desk, Resident},
+    desk::{Desk, Resident, Who},
     page::{Failure, Problem, Shell, done, render, render_failed},
     row::RowView,
     sign_in,
+    tray::{self, RejectionView},
     visit::{Fields, Visit},
     words,
 };
+pub(crate) use form::input_of;
 use form::{ItemChoice, Line, ResidentChoice};
 
-/// The form's name among drafts.
-const DRAFT: &str = "intake";
+/// The form's name among drafts; doing a refused intake again has a draft of its own, so that
+/// it leaves the other alone.
+fn draft_of(redo: Option<i64>) -> String {
+    match redo {
+        Some(id) => format!("intake.redo.{id}"),
+        None => "intake".to_owned(),
+    }
+}
 /// Suggestions shown at once.
 const SUGGESTIONS: usize = 8;
 
@@ -35,6 +43,8 @@ struct IntakePage {
     page: Shell,
     problems: Vec<Problem>,
     form: Fields,
+    /// The refused intake that is done again here.
+    again: Option<RejectionView>,
     once: String,
     restored: bool,
     /// What the ID number says: sex, date of birth, age.
@@ -66,6 +76,11 @@ impl IntakePage {
         form::problems(&self.form, self.item.is_some(), &self.lines, draft, now)
     }
 
+    /// Fields without a place on the page.
+    fn extra(&self) -> Vec<(&str, &str, &str)> {
+        form::extra(&self.form)
+    }
+
     fn focused(&self, field: &str) -> bool {
         self.problems.is_empty() && self.focus == field
     }
@@ -77,11 +92,21 @@ pub(crate) async fn show<D: Desk>(
     visit: Visit,
 ) -> Result<Response, Failure> {
     let who = visit.who()?;
-    let mut typed = match app.desk.draft(who, DRAFT.to_owned()).await {
-        Some(draft) => form::of_draft(&draft),
+    let again = tray::again(&app, &visit).await?;
+    let refused = match again.map(|again| again.command) {
+        Some(Command::Log(log)) => tray::intake_typed(&log),
+        Some(_) => return Err(Failure::NotFound),
         None => Fields::default(),
     };
-    let restored = form::anything_typed(&typed);
+    let redo = tray::id(&visit.query);
+    let draft = app.desk.draft(who, draft_of(redo)).await;
+    let restored = draft.map(|draft| form::of_draft(&draft));
+    let restored = restored.filter(form::anything_typed);
+    let mut typed = restored.clone().unwrap_or(refused);
+    if let Some(id) = redo {
+        typed.set(tray::REDO, id.to_string());
+    }
+    let restored = restored.is_some();
     let item = visit.query.get("item");
     if !item.is_empty() && !restored {
         typed.set("item", item);
@@ -100,11 +125,13 @@ pub(crate) async fn submit<D: Desk>(
     let mut typed = visit.form.clone();
     let step = typed.get("step").to_owned();
     if step == "clear" {
-        app.desk
-            .save_draft(who, DRAFT.to_owned(), None)
-            .await
-            .map_err(Failure::from)?;
-        return Ok(axum::response::Redirect::to("/intake").into_response());
+        let redo = tray::id(&typed);
+        app.desk.save_draft(who, draft_of(redo), None).await?;
+        let to = redo.map_or_else(
+            || "/intake".to_owned(),
+            |id| format!("/intake?{}={id}", tray::REDO),
+        );
+        return Ok(axum::response::Redirect::to(&to).into_response());
     }
     let mut asked = Asked::default();
     if let Some(id) = typed.some("pick_resident") {
@@ -180,12 +207,10 @@ async fn log<D: Desk>(
     }
     if page.problems.is_empty() {
         let command = form::command(&page.form, step);
-        match app.desk.perform(who, Command::Log(command)).await {
+        match tray::perform(app, visit, Command::Log(command)).await? {
             Ok(made) => {
                 // The case is safe; a draft that stays behind is only seen again.
-                if let Err(refusal) = app.desk.save_draft(who, DRAFT.to_owned(), None).await {
-                    tracing::warn!(code = refusal.code(), "the draft was not cleared");
-                }
+                clear(app, who, tray::id(&page.form)).await;
                 let word = match step {
                     "receive" => "received",
                     "complete" => "completed",
@@ -253,6 +278,7 @@ async fn build<D: Desk>(
     Ok(IntakePage {
         page: Shell::new(app, visit, "收件登记").await,
         problems: Vec::new(),
+        again: tray::head(app, visit).await,
         once,
         restored: false,
         id_says: id.map_or_else(|_| String::new(), |id| id_number::says(&id, now)),
@@ -304,9 +330,21 @@ async fn originals<D: Desk>(app: &App<D>, typed: &mut Fields) {
 async fn keep<D: Desk>(app: &App<D>, visit: &Visit, typed: &Fields) {
     let Ok(who) = visit.who() else { return };
     let draft = form::anything_typed(typed).then(|| form::to_draft(typed));
-    if let Err(refusal) = app.desk.save_draft(who, DRAFT.to_owned(), draft).await {
+    let name = draft_of(tray::id(typed));
+    if let Err(refusal) = app.desk.save_draft(who, name, draft).await {
         tracing::warn!(code = refusal.code(), "the draft was not kept");
     }
+}
+
+async fn clear<D: Desk>(app: &App<D>, who: &Who, redo: Option<i64>) {
+    if let Err(refusal) = app.desk.save_draft(who, draft_of(redo), None).await {
+        tracing::warn!(code = refusal.code(), "the draft was not cleared");
+    }
+}
+
+/// A refused intake is not done again: what was typed for that goes.
+pub(crate) async fn forget<D: Desk>(app: &App<D>, who: &Who, redo: i64) {
+    clear(app, who, Some(redo)).await;
 }
 
 /// `POST /intake/draft`: what the page's script sends while a person types.
@@ -316,9 +354,8 @@ pub(crate) async fn save_draft<D: Desk>(
 ) -> Result<Response, Failure> {
     let draft = form::anything_typed(&visit.form).then(|| form::to_draft(&visit.form));
     app.desk
-        .save_draft(visit.who()?, DRAFT.to_owned(), draft)
-        .await
-        .map_err(Failure::from)?;
+        .save_draft(visit.who()?, draft_of(tray::id(&visit.form)), draft)
+        .await?;
     let at = words::date_time(app.desk.now());
     Ok((StatusCode::OK, at[11..].to_owned()).into_response())
 }

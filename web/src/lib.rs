@@ -27,6 +27,7 @@ mod sync;
 #[cfg(test)]
 mod testing;
 mod today;
+mod tray;
 mod visit;
 mod words;
 

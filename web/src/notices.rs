@@ -18,6 +18,7 @@ use crate::{
     desk::{Desk, NoticeRow, NoticeStatus, Site},
     page::{Failure, Problem, Shell, done, render, render_failed},
     routes,
+    tray::{self, RejectionView},
     visit::{Fields, Visit},
     words::{self, Chip},
 };
@@ -126,6 +127,7 @@ struct NoticeForm {
     places: Vec<PlaceBox>,
     correction: String,
     revising: bool,
+    redo: String,
 }
 
 impl NoticeForm {
@@ -152,6 +154,7 @@ impl NoticeForm {
                 .collect(),
             correction: typed.get("correction").to_owned(),
             revising,
+            redo: typed.get(tray::REDO).to_owned(),
         }
     }
 }
@@ -161,6 +164,7 @@ impl NoticeForm {
 struct NewPage {
     page: Shell,
     problems: Vec<Problem>,
+    again: Option<RejectionView>,
     form: NoticeForm,
 }
 
@@ -170,14 +174,34 @@ pub(crate) async fn blank<D: Desk>(
     visit: Visit,
 ) -> Result<Response, Failure> {
     let places = app.desk.places().await;
-    let mut typed = Fields::default();
-    typed.set("from", words::date(app.desk.now()));
-    if let Some(here) = app.desk.header().await.site {
-        typed.set("place", here.id.to_string());
-    }
+    let again = tray::again(&app, &visit).await?;
+    let typed = match &again {
+        Some(again) => match &again.command {
+            Command::PublishNotice(publish) => {
+                let mut typed = tray::notice_typed(publish);
+                typed.set(tray::REDO, again.row.id.to_string());
+                typed
+            }
+            Command::Log(_)
+            | Command::Act { .. }
+            | Command::Amend { .. }
+            | Command::Resolve { .. }
+            | Command::ReviseNotice { .. }
+            | Command::RetractNotice { .. } => return Err(Failure::NotFound),
+        },
+        None => {
+            let mut typed = Fields::default();
+            typed.set("from", words::date(app.desk.now()));
+            if let Some(here) = app.desk.header().await.site {
+                typed.set("place", here.id.to_string());
+            }
+            typed
+        }
+    };
     render(&NewPage {
         page: Shell::new(&app, &visit, "发布公示").await,
         problems: Vec::new(),
+        again: tray::head(&app, &visit).await,
         form: NoticeForm::new("/notices/new".to_owned(), &typed, &places, false),
     })
 }
@@ -190,7 +214,7 @@ pub(crate) async fn publish<D: Desk>(
     let problems = match version(&visit.form, false) {
         Ok(publish) => {
             let command = Command::PublishNotice(publish);
-            match app.desk.perform(visit.who()?, command).await {
+            match tray::perform(&app, &visit, command).await? {
                 Ok(made) => {
                     let to = made
                         .notice
@@ -206,6 +230,7 @@ pub(crate) async fn publish<D: Desk>(
     render_failed(&NewPage {
         page: Shell::new(&app, &visit, "发布公示").await.failed(),
         problems,
+        again: tray::head(&app, &visit).await,
         form: NoticeForm::new("/notices/new".to_owned(), &visit.form, &places, false),
     })
 }
@@ -221,6 +246,9 @@ struct OnePage {
     revise_open: bool,
     withdraw_open: bool,
     reason: String,
+    again: Option<RejectionView>,
+    /// The withdrawal form does a refused withdrawal again.
+    redo: String,
 }
 
 /// `GET /notices/{id}`
@@ -230,7 +258,22 @@ pub(crate) async fn one<D: Desk>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let row = find(&app, &id).await?;
-    render(&page(&app, &visit, &row, "", Vec::new()).await?)
+    let again = tray::again(&app, &visit).await?;
+    let mut typed = Fields::default();
+    let form = match again.as_ref().map(|again| &again.command) {
+        Some(Command::ReviseNotice { notice, version }) if *notice == row.id => {
+            typed = tray::notice_typed(version);
+            "revise"
+        }
+        Some(Command::RetractNotice { notice, reason }) if *notice == row.id => {
+            typed.set("reason", reason);
+            "withdraw"
+        }
+        Some(_) => return Err(Failure::NotFound),
+        None => "",
+    };
+    typed.set(tray::REDO, visit.query.get(tray::REDO));
+    render(&page(&app, &visit, &row, (form, &typed), Vec::new()).await?)
 }
 
 /// `POST /notices/{id}/revise`
@@ -246,14 +289,14 @@ pub(crate) async fn revise<D: Desk>(
                 notice: row.id,
                 version,
             };
-            match app.desk.perform(visit.who()?, command).await {
+            match tray::perform(&app, &visit, command).await? {
                 Ok(_done) => return Ok(done(&format!("/notices/{}", row.id), "revised")),
                 Err(refusal) => Problem::of(&refusal),
             }
         }
         Err(problems) => problems,
     };
-    render_failed(&page(&app, &visit, &row, "revise", problems).await?)
+    render_failed(&page(&app, &visit, &row, ("revise", &visit.form), problems).await?)
 }
 
 /// `POST /notices/{id}/withdraw`
@@ -270,13 +313,13 @@ pub(crate) async fn withdraw<D: Desk>(
                 notice: row.id,
                 reason,
             };
-            match app.desk.perform(visit.who()?, command).await {
+            match tray::perform(&app, &visit, command).await? {
                 Ok(_done) => return Ok(done(&format!("/notices/{}", row.id), "withdrawn")),
                 Err(refusal) => Problem::of(&refusal),
             }
         }
     };
-    render_failed(&page(&app, &visit, &row, "withdraw", problems).await?)
+    render_failed(&page(&app, &visit, &row, ("withdraw", &visit.form), problems).await?)
 }
 
 async fn find<D: Desk>(app: &App<D>, id: &str) -> Result<NoticeRow, Failure> {
@@ -288,7 +331,7 @@ async fn page<D: Desk>(
     app: &App<D>,
     visit: &Visit,
     row: &NoticeRow,
-    tried: &str,
+    (tried, typed): (&str, &Fields),
     problems: Vec<Problem>,
 ) -> Result<OnePage, Failure> {
     let who = visit.who()?;
@@ -298,17 +341,19 @@ async fn page<D: Desk>(
         && row.status != NoticeStatus::Withdrawn;
     let form = if mine {
         let typed = if tried == "revise" {
-            visit.form.clone()
+            typed
         } else {
-            as_typed(row)
+            &as_typed(row)
         };
         let places = app.desk.places().await;
         let action = format!("{}/revise", notice.href);
-        Some(NoticeForm::new(action, &typed, &places, true))
+        Some(NoticeForm::new(action, typed, &places, true))
     } else {
         None
     };
     let shell = Shell::new(app, visit, &notice.title).await;
+    let none = Fields::default();
+    let withdrawal = if tried == "withdraw" { typed } else { &none };
     Ok(OnePage {
         page: if problems.is_empty() {
             shell
@@ -320,26 +365,24 @@ async fn page<D: Desk>(
         form,
         revise_open: tried == "revise",
         withdraw_open: tried == "withdraw",
-        reason: if tried == "withdraw" {
-            visit.form.get("reason").to_owned()
-        } else {
-            String::new()
-        },
+        reason: withdrawal.get("reason").to_owned(),
+        redo: withdrawal.get(tray::REDO).to_owned(),
+        again: tray::head(app, visit).await,
     })
 }
 
 /// A notice as its own form would have sent it.
 fn as_typed(row: &NoticeRow) -> Fields {
-    let mut typed = Fields::default();
-    typed.set("title", row.title.clone());
-    typed.set("body", row.body.clone());
-    typed.set("category", row.category.clone());
-    typed.set("from", row.from.clone());
-    typed.set("until", row.until.clone().unwrap_or_default());
-    for place in &row.places {
-        typed.0.push(("place".to_owned(), place.id.to_string()));
-    }
-    typed
+    tray::notice_typed(&Publish {
+        title: row.title.clone(),
+        body: row.body.clone(),
+        places: row.places.iter().map(|place| place.id).collect(),
+        category: row.category.clone(),
+        from: row.from.clone(),
+        until: row.until.clone(),
+        case: None,
+        correction: String::new(),
+    })
 }
 
 /// The version a form describes, or everything that is missing.

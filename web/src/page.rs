@@ -16,7 +16,7 @@ use cuntong_protocol::{
 use crate::{
     App, assets,
     desk::{Desk, Who},
-    routes,
+    routes, tray,
     visit::{Display, Visit},
     words::Chip,
 };
@@ -126,6 +126,19 @@ impl Shell {
 
 /// Where the display menu returns to: the address shown; after a refused form that of its page.
 fn back(visit: &Visit) -> String {
+    let page = shown(visit);
+    let fields = if visit.safe {
+        &visit.query
+    } else {
+        &visit.form
+    };
+    match tray::id(fields) {
+        Some(id) => format!("{page}?{}={id}", tray::REDO),
+        None => page,
+    }
+}
+
+fn shown(visit: &Visit) -> String {
     if !visit.safe {
         let parts: Vec<&str> = visit.path.split('/').collect();
         return match parts.as_slice() {
@@ -199,6 +212,7 @@ fn said(word: &str) -> Option<&'static str> {
         "withdrawn" => "公示已撤回；各处只留撤回说明。",
         "woken" => "已重新尝试连接。",
         "seen" => "已标为看过。",
+        "dropped" => "已作罢；退回箱里留着是谁、什么时候、为什么。",
         _ => return None,
     })
 }
@@ -262,7 +276,10 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         if matches!(
             refusal,
-            Refusal::NoSuchCase | Refusal::NoSuchNotice | Refusal::NoSuchItem(_)
+            Refusal::NoSuchCase
+                | Refusal::NoSuchNotice
+                | Refusal::NoSuchItem(_)
+                | Refusal::NoSuchRejection
         ) {
             Self::NotFound
         } else {

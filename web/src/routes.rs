@@ -16,7 +16,7 @@ use crate::{
     guard::{self, Access},
     home, intake, items, nodes, notices,
     page::{self, Failure},
-    paper, queue, sign_in, sync, today,
+    paper, queue, sign_in, sync, today, tray,
 };
 
 /// Who logs cases.
@@ -33,6 +33,15 @@ pub(crate) const READS: Access = Access::Roles(&[
 ]);
 /// Who writes notices.
 pub(crate) const PUBLISHES: Access = Access::Roles(&[Role::Publisher]);
+
+/// Who settles what came back: everybody who writes; the rules ask for the right for the act.
+pub(crate) const SETTLES: Access = Access::Roles(&[
+    Role::Agent,
+    Role::Clerk,
+    Role::Decider,
+    Role::CountyClerk,
+    Role::Publisher,
+]);
 
 /// One URL.
 pub(crate) struct Route<D> {
@@ -105,7 +114,9 @@ pub(crate) fn table<D: Desk>() -> Vec<Route<D>> {
         take("/notices/{id}/withdraw",   PUBLISHES, notices::withdraw::<D>),
         show("/sync",                    Person,    sync::show::<D>),
         take("/sync/now",                Person,    sync::now::<D>),
-        take("/sync/rejections/{id}/seen", Person,  sync::seen::<D>),
+        take("/sync/rejections/{id}/seen", Person,  tray::seen::<D>),
+        show("/sync/rejections/{id}/redo", SETTLES, tray::redo::<D>),
+        take("/sync/rejections/{id}/drop", SETTLES, tray::give_up::<D>),
         show("/nodes",                   County,    nodes::show::<D>),
     ];
     table.extend(case::act::Form::ALL.map(|form| {

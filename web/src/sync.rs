@@ -1,17 +1,15 @@
 //! 上报与存证: where the data is, what waits, what came back, and why a link fails.
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use cuntong_protocol::time::Millis;
 
 use crate::{
     App,
-    desk::{Desk, PeerRow, RejectionRow, SessionRow},
-    page::{Failure, Shell, done, render},
+    desk::{Desk, PeerRow, SessionRow},
+    page::{Failure, Problem, Shell, done, render},
     row::RowView,
+    tray::RejectionView,
     visit::Visit,
     words::{self, Chip},
 };
@@ -29,18 +27,6 @@ struct PeerView {
     last: String,
 }
 
-/// A refused record, for /sync and the case page.
-pub(crate) struct RejectionView {
-    pub(crate) id: i64,
-    pub(crate) at: String,
-    pub(crate) href: Option<String>,
-    pub(crate) what: String,
-    pub(crate) rule: String,
-    pub(crate) reason: String,
-    pub(crate) by: String,
-    pub(crate) seen: bool,
-}
-
 struct SessionView {
     at: String,
     peer: String,
@@ -53,8 +39,9 @@ struct SessionView {
 
 #[derive(Template)]
 #[template(path = "sync.html")]
-struct SyncPageView {
+pub(crate) struct SyncPageView {
     page: Shell,
+    problems: Vec<Problem>,
     waiting_count: u64,
     oldest: String,
     county_at: Option<String>,
@@ -73,33 +60,41 @@ pub(crate) async fn show<D: Desk>(
     State(app): State<App<D>>,
     visit: Visit,
 ) -> Result<Response, Failure> {
+    render(&page(&app, &visit, Vec::new()).await?)
+}
+
+/// The page, with what is wrong with a form on it.
+pub(crate) async fn page<D: Desk>(
+    app: &App<D>,
+    visit: &Visit,
+    problems: Vec<Problem>,
+) -> Result<SyncPageView, Failure> {
     let now = app.desk.now();
-    let page = Shell::new(&app, &visit, "上报与存证").await;
-    let sync = app.desk.sync().await;
+    let mut page = Shell::new(app, visit, "上报与存证").await;
+    page.failed = !problems.is_empty();
+    let sync = app.desk.sync(visit.who()?).await;
     // Administrators keep nodes, not cases: they see counts.
     let waiting = if page.reads_cases {
         RowView::all(&sync.waiting, now)
     } else {
         Vec::new()
     };
-    let mut rejections: Vec<RejectionView> = sync
-        .rejections
-        .iter()
-        .map(|row| rejection(row, now))
-        .collect();
-    if !page.reads_cases {
-        for row in &mut rejections {
-            row.href = None;
-            row.what = "一条记录".to_owned();
+    let rejections = sync.rejections.iter().map(|row| {
+        let view = RejectionView::of(row, now);
+        if page.reads_cases {
+            view
+        } else {
+            view.nameless()
         }
-    }
-    render(&SyncPageView {
+    });
+    Ok(SyncPageView {
+        problems,
         waiting_count: sync.custody.waiting,
         oldest: words::span(sync.custody.oldest_s),
         county_at: sync.custody.county_at.map(|at| words::moment(at, now)),
         peers: sync.peers.iter().map(|row| peer(row, now)).collect(),
         waiting,
-        rejections,
+        rejections: rejections.collect(),
         quarantine: sync.quarantine,
         documents: sync.documents,
         entries: sync.entries,
@@ -113,12 +108,6 @@ pub(crate) async fn show<D: Desk>(
 pub(crate) async fn now<D: Desk>(State(app): State<App<D>>) -> Response {
     app.desk.sync_now().await;
     done("/sync", "woken")
-}
-
-/// `POST /sync/rejections/{id}/seen`
-pub(crate) async fn seen<D: Desk>(State(app): State<App<D>>, Path(id): Path<i64>) -> Response {
-    app.desk.rejection_seen(id).await;
-    done("/sync", "seen")
 }
 
 fn peer(row: &PeerRow, now: Millis) -> PeerView {
@@ -162,20 +151,6 @@ fn advice(class: &str) -> &'static str {
     }
 }
 
-/// A refused record in words.
-pub(crate) fn rejection(row: &RejectionRow, now: Millis) -> RejectionView {
-    RejectionView {
-        id: row.id,
-        at: words::moment(row.at, now),
-        href: row.case.map(|case| format!("/cases/{case}")),
-        what: row.what.clone(),
-        rule: row.rule.clone(),
-        reason: row.reason.clone(),
-        by: row.by.clone(),
-        seen: row.seen,
-    }
-}
-
 fn session(row: &SessionRow, now: Millis) -> SessionView {
     SessionView {
         at: words::moment(row.at, now),
@@ -208,7 +183,7 @@ mod tests {
             .has("没有网络")
             .has("自动重试")
             .has("现在试");
-        page.has("退回箱").has("G204").has("标为看过");
+        page.has("退回箱").has("G508").has("重做").has("标为看过");
     }
 
     #[tokio::test]

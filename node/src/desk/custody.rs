@@ -2,15 +2,12 @@
 //! stored here and signed by who holds the entries; never from whether a cable is plugged in.
 
 use cuntong_protocol::{
-    act::ActBody,
     calendar::civil_day,
-    document::{Write, change_facts},
-    fields,
-    id::{CaseId, ChangeHash, DocId, Kind, NodeId},
+    id::{CaseId, DocId, Kind, NodeId},
     role::Level,
     time::{ClockState, Millis},
 };
-use cuntong_web::desk::{CaseCustody, Custody, PeerRow, Pill, ReceiptRow, RejectionRow, Tone};
+use cuntong_web::desk::{CaseCustody, Custody, PeerRow, Pill, ReceiptRow, Tone};
 use data_encoding::HEXLOWER;
 use jiff::{Timestamp, tz::Offset};
 
@@ -18,7 +15,7 @@ use super::{
     ground::{Ground, query, rows},
     links::Peer,
 };
-use crate::store::{Result, refuse::Refused};
+use crate::store::Result;
 
 const HOUR_S: u64 = 3_600;
 /// Older than this, what waits turns the header amber.
@@ -50,8 +47,8 @@ struct Part {
 /// Those of the database.
 pub(crate) fn of_case(g: &Ground<'_>, case: CaseId) -> Result<CaseCustody> {
     let docs = docs(case);
-    let rejected = g.conn().prepare_cached(query!("rejected"))?.exists(docs)?;
-    if rejected {
+    let mut rejected = g.conn().prepare_cached(query!("rejected"))?;
+    if rejected.exists((docs.0, docs.1, g.node.0))? {
         return Ok(CaseCustody::Rejected);
     }
     let mut worst: Option<CaseCustody> = None;
@@ -213,88 +210,6 @@ pub(crate) fn newest_receipts(g: &Ground<'_>) -> Result<Vec<(NodeId, Millis)>> {
         Ok((NodeId(row.get(0)?), Millis(row.get(1)?)))
     })?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Refusals heard from above that nobody here has seen yet.
-///
-/// # Errors
-/// Those of the database.
-pub(crate) fn rejections_unseen(g: &Ground<'_>) -> Result<u64> {
-    Ok(super::ground::count(
-        g.conn(),
-        query!("rejections_unseen"),
-        &[],
-    )?)
-}
-
-/// Refusals, newest first (退回箱): all, or those of one case.
-///
-/// # Errors
-/// Those of the database.
-pub(crate) fn rejections(
-    g: &Ground<'_>,
-    case: Option<CaseId>,
-    limit: u32,
-) -> Result<Vec<RejectionRow>> {
-    let found = g.db.rejections(case, limit)?;
-    Ok(found
-        .into_iter()
-        .map(|refused| rejection(g, refused))
-        .collect())
-}
-
-fn rejection(g: &Ground<'_>, refused: Refused) -> RejectionRow {
-    let doc = refused.rejection.doc;
-    let kind = match doc.scope().map(|s| s.kind) {
-        Some(Kind::Application) => "申请",
-        Some(Kind::Handling) => "办理",
-        Some(Kind::Notice) => "公示",
-        None => "记录",
-    };
-    let writer = refused.rejection.log.writer.node;
-    let content = if writer == g.node {
-        content(g, refused.rejection.hash)
-    } else {
-        None
-    };
-    let what = content.unwrap_or_else(|| {
-        let seq = refused.rejection.seq;
-        format!("{} {kind} 第 {seq} 条", g.node_name(writer))
-    });
-    RejectionRow {
-        id: refused.id,
-        at: refused.at,
-        case: doc.case(),
-        what,
-        rule: refused.rejection.rule,
-        reason: refused.rejection.reason,
-        by: g.node_name(refused.rejection.by),
-        seen: refused.seen,
-    }
-}
-
-/// What a refused change of this very node said: the person at the desk must be able to tell
-/// whose paper came back. A foreign change is not read: nobody has vouched for its bytes.
-fn content(g: &Ground<'_>, hash: ChangeHash) -> Option<String> {
-    let mut statement = g.conn().prepare_cached(query!("quarantine_body")).ok()?;
-    let body: Vec<u8> = statement.query_row([hash.0], |row| row.get(0)).ok()?;
-    let writes = change_facts(&body).ok()?.writes().ok()?;
-    let mut words: Vec<String> = Vec::new();
-    for write in writes {
-        match write {
-            Write::Act(_, act) => {
-                words.push(act.body.kind().zh().to_owned());
-                if let ActBody::Receive(receive) = act.body {
-                    words.push(receive.number);
-                }
-            }
-            Write::Field(name, Some(value)) if name == fields::NAME => {
-                words.push(value.reveal().to_owned());
-            }
-            Write::Field(..) => {}
-        }
-    }
-    Some(words.join(" "))
 }
 
 /// What the header says is built from.

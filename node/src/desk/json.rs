@@ -168,7 +168,7 @@ impl NodeDesk {
         self.logged(case)
     }
 
-    fn logged(&self, case: CaseId) -> Result<Logged, Refusal> {
+    pub(super) fn logged(&self, case: CaseId) -> Result<Logged, Refusal> {
         let row = self
             .read(move |g| list::one(g, &g.area(&local(g)), case))?
             .ok_or(Refusal::NoSuchCase)?;
@@ -284,7 +284,7 @@ impl NodeDesk {
         })
     }
 
-    fn read<T: Send + 'static>(
+    pub(super) fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Ground<'_>) -> StoreResult<T> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -293,7 +293,7 @@ impl NodeDesk {
 }
 
 /// The eyes of this node itself: everything of its area, no act.
-fn local(g: &Ground<'_>) -> Actor {
+pub(super) fn local(g: &Ground<'_>) -> Actor {
     Actor {
         person: PersonId([0; 8]),
         roles: vec![Role::Supervisor],

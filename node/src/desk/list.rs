@@ -19,6 +19,7 @@ use rusqlite::{Row, ToSql};
 use super::{
     custody,
     ground::{Area, Ground, count, query, rows},
+    tray,
 };
 use crate::{
     store::Result,
@@ -378,7 +379,7 @@ pub(crate) fn today(g: &Ground<'_>, actor: &Actor) -> Result<Today> {
         conflicts: ask(View::Conflicts)?,
         drafts: ask(View::Drafts)?,
         local_only: custody::local_cases(g, COUNT_MAX)?.len() as u64,
-        rejected: custody::rejections_unseen(g)?,
+        rejected: tray::open(g)?,
         received_today: count(
             g.conn(),
             query!("received_between"),

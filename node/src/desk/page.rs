@@ -14,7 +14,7 @@ use cuntong_web::desk::{Arrival, CasePage};
 use super::{
     custody,
     ground::{Area, Ground},
-    list,
+    list, tray,
 };
 use crate::store::{Db, Result};
 
@@ -45,7 +45,7 @@ pub(crate) fn page(g: &Ground<'_>, actor: &Actor, id: CaseId) -> Result<Option<C
         offers: offers(g, actor, &case, item),
         twins: list::twins(g, &area, id)?,
         receipts: custody::receipts(g, id)?,
-        rejections: custody::rejections(g, Some(id), REJECTIONS_MAX)?,
+        rejections: tray::rows(g, actor, Some(id), REJECTIONS_MAX)?,
         item: item.clone(),
         row,
         case,

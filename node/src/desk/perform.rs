@@ -62,17 +62,8 @@ pub(crate) fn perform(
     command: &Command,
     (at, clock): (Millis, ClockState),
 ) -> Result<Done, Failed> {
-    let once = match command {
-        Command::Log(log) => log.once,
-        Command::Act { .. }
-        | Command::Amend { .. }
-        | Command::Resolve { .. }
-        | Command::PublishNotice(_)
-        | Command::ReviseNotice { .. }
-        | Command::RetractNotice { .. } => None,
-    };
-    if let Some(answer) = db.once(once)? {
-        return Ok(done(serde_json::from_slice(&answer).unwrap_or_default()));
+    if let Some(done) = answered(db, command)? {
+        return Ok(done);
     }
     let trust = db.shared_trust()?;
     let known = Known::of(&Ground::of(db, at, false)?, actor, command)?;
@@ -101,11 +92,33 @@ pub(crate) fn perform(
     let _committed = db.commit(Local {
         writes,
         at,
-        once,
+        once: once(command),
         answer: kept,
         audit: Some((actor.person, action(command))),
     })?;
     Ok(done(answer))
+}
+
+/// What a command with the same key was answered before.
+///
+/// # Errors
+/// The disk.
+pub(crate) fn answered(db: &Db, command: &Command) -> StoreResult<Option<Done>> {
+    let answer = db.once(once(command))?;
+    Ok(answer.map(|answer| done(serde_json::from_slice(&answer).unwrap_or_default())))
+}
+
+/// The caller's key of a command.
+const fn once(command: &Command) -> Option<[u8; 16]> {
+    match command {
+        Command::Log(log) => log.once,
+        Command::Act { .. }
+        | Command::Amend { .. }
+        | Command::Resolve { .. }
+        | Command::PublishNotice(_)
+        | Command::ReviseNotice { .. }
+        | Command::RetractNotice { .. } => None,
+    }
 }
 
 /// What the store knows that the command touches.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cuntong_protocol::{
+    command::Actor,
     id::{NodeId, Scope},
     role::Level,
     time::{ClockState, Millis},
@@ -13,7 +14,7 @@ use super::{
     custody::{self, Standing},
     ground::{Area, Ground, query, rows},
     links::{CONNECTED, Peer},
-    list,
+    list, tray,
 };
 use crate::store::{Result, peers::PeerNote};
 
@@ -47,7 +48,7 @@ pub(crate) fn standing(g: &Ground<'_>, clock: ClockState) -> Result<Standing> {
     Ok(Standing {
         county,
         documents: custody::local_docs(g, list::COUNT_MAX)?.len() as u64,
-        rejected: custody::rejections_unseen(g)?,
+        rejected: tray::open(g)?,
         custody,
         clock,
     })
@@ -71,7 +72,12 @@ pub(crate) fn peer_rows(g: &Ground<'_>, peers: &[Peer]) -> Result<Vec<PeerRow>> 
 ///
 /// # Errors
 /// Those of the database.
-pub(crate) fn page(g: &Ground<'_>, peers: &[Peer], clock: ClockState) -> Result<SyncPage> {
+pub(crate) fn page(
+    g: &Ground<'_>,
+    actor: &Actor,
+    peers: &[Peer],
+    clock: ClockState,
+) -> Result<SyncPage> {
     let mut waiting = Vec::new();
     for case in custody::local_cases(g, SHOWN_MAX)? {
         waiting.extend(list::one(g, &Area::All, case)?);
@@ -82,7 +88,7 @@ pub(crate) fn page(g: &Ground<'_>, peers: &[Peer], clock: ClockState) -> Result<
         epoch: g.db.identity()?.writer.epoch,
         peers: peer_rows(g, peers)?,
         waiting,
-        rejections: custody::rejections(g, None, SHOWN_MAX as u32)?,
+        rejections: tray::rows(g, actor, None, SHOWN_MAX as u32)?,
         quarantine: counts.quarantine,
         documents: counts.documents,
         entries: counts.entries,

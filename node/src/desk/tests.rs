@@ -6,3 +6,4 @@ mod nodes;
 mod notices;
 mod people;
 mod search;
+mod tray;

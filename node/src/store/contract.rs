@@ -10,3 +10,4 @@ mod quota;
 mod refusals;
 mod rows;
 mod sessions;
+mod settling;

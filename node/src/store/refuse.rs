@@ -30,6 +30,11 @@ const REJECTIONS_MAX: i64 = 20_000;
 /// Rows kept in quarantine; the oldest go.
 const QUARANTINE_ROWS_MAX: i64 = 10_000;
 
+/// The tray's columns, for [`refused_from`].
+pub(super) const REFUSED: &str = "SELECT r.id, r.at, r.made, r.seq AS at_seq, r.doc, r.hash,
+   r.rule, r.reason, r.by_node, r.seen_at, l.kind, l.site, l.node, l.epoch
+ FROM rejection AS r JOIN log AS l ON l.id = r.log";
+
 /// Something in quarantine.
 #[derive(Debug, Clone)]
 pub struct Quarantined {
@@ -210,7 +215,8 @@ impl Db {
         Ok(())
     }
 
-    /// Refusals, newest first: all of them, or those of one case.
+    /// Refusals, what is open before what is settled or seen, newest first: all of them, or
+    /// those of one case.
     ///
     /// # Errors
     /// A failing disk.
@@ -221,11 +227,13 @@ impl Db {
             None => (None, None),
         };
         self.all(
-            "SELECT r.id, r.at, r.made, r.seq AS at_seq, r.doc, r.hash, r.rule, r.reason,
-               r.by_node, r.seen_at, l.kind, l.site, l.node, l.epoch
-             FROM rejection AS r JOIN log AS l ON l.id = r.log
-             WHERE ?1 IS NULL OR r.doc IN (?1, ?2) ORDER BY r.id DESC LIMIT ?3",
-            (application, handling, limit),
+            &format!(
+                "{REFUSED} LEFT JOIN settled AS s ON s.hash = r.hash
+                 WHERE ?1 IS NULL OR r.doc IN (?1, ?2)
+                 ORDER BY s.hash IS NULL AND (l.node = ?4 OR r.seen_at IS NULL) DESC, r.id DESC
+                 LIMIT ?3"
+            ),
+            (application, handling, limit, &self.identity()?.node.0[..]),
             refused_from,
         )
     }
@@ -238,10 +246,7 @@ impl Db {
         let mut out = Vec::new();
         for writer in writers {
             let rows = self.all(
-                "SELECT r.id, r.at, r.made, r.seq AS at_seq, r.doc, r.hash, r.rule, r.reason,
-                   r.by_node, r.seen_at, l.kind, l.site, l.node, l.epoch
-                 FROM rejection AS r JOIN log AS l ON l.id = r.log
-                 WHERE l.node = ?1 ORDER BY r.id DESC LIMIT ?2",
+                &format!("{REFUSED} WHERE l.node = ?1 ORDER BY r.id DESC LIMIT ?2"),
                 (&writer.0[..], limit),
                 refused_from,
             )?;
@@ -436,7 +441,7 @@ pub(super) fn assemble(id: DocId, entries: &[Row1]) -> Result<(Doc, Vec<Row1>)> 
     }
 }
 
-fn refused_from(r: &rusqlite::Row<'_>) -> rusqlite::Result<Refused> {
+pub(super) fn refused_from(r: &rusqlite::Row<'_>) -> rusqlite::Result<Refused> {
     Ok(Refused {
         id: r.get("id")?,
         at: Millis(r.get("at")?),

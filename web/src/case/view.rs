@@ -280,6 +280,18 @@ pub(crate) struct ReceiptView {
     pub(crate) signature: String,
 }
 
+pub(crate) fn receipts(found: &CasePage) -> Vec<ReceiptView> {
+    let rows = found.receipts.iter();
+    rows.map(|receipt| ReceiptView {
+        level: receipt.level.zh(),
+        site: receipt.site_name.clone(),
+        node: receipt.holder.text(),
+        at: words::date_time(receipt.at),
+        signature: receipt.signature.clone(),
+    })
+    .collect()
+}
+
 /// A paper that can be printed now.
 pub(crate) struct Paper {
     pub(crate) path: &'static str,

@@ -148,7 +148,10 @@ async fn each_role_opens_what_the_table_gives_it_and_nothing_else() {
                 role.word(),
                 page.status
             );
-            if may && route.method == Method::GET && !matches!(page.status.as_u16(), 303 | 404) {
+            // What came back may be another role's to do again: the rules say so, in words.
+            let judged = route.path.ends_with("/redo") && page.status == 422;
+            let elsewhere = judged || matches!(page.status.as_u16(), 303 | 404);
+            if may && route.method == Method::GET && !elsewhere {
                 assert_eq!(page.status, 200, "{path} as {}", role.word());
             }
         }

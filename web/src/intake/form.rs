@@ -126,6 +126,27 @@ const INPUTS: [&str; 9] = [
     fields::NOTE,
 ];
 
+/// Begins the input of a field that has no place on the page: it is carried along and shown.
+const EXTRA: &str = "field.";
+
+/// The input of a field.
+pub(crate) fn input_of(field: &str) -> String {
+    if INPUTS.contains(&field) {
+        field.to_owned()
+    } else {
+        format!("{EXTRA}{field}")
+    }
+}
+
+/// Fields without a place on the page: input, name, value.
+pub(crate) fn extra(typed: &Fields) -> Vec<(&str, &str, &str)> {
+    let named = typed.0.iter().filter_map(|(input, value)| {
+        let name = input.strip_prefix(EXTRA)?;
+        Some((input.as_str(), name, value.trim()))
+    });
+    named.filter(|(.., value)| !value.is_empty()).collect()
+}
+
 /// Inputs that belong to one visit of the page, not to what was typed.
 const PASSING: [&str; 5] = ["form_token", "step", "pick_item", "pick_resident", "once"];
 
@@ -210,6 +231,9 @@ pub(crate) fn command(typed: &Fields, step: &str) -> LogCase {
         if !value.is_empty() {
             values.insert(name.to_owned(), Private::new(value));
         }
+    }
+    for (_, name, value) in extra(typed) {
+        values.insert(name.to_owned(), Private::new(value));
     }
     let materials = typed
         .0

@@ -17,7 +17,6 @@ use super::FakeDesk;
 const SECRET: [u8; 32] = [0xAB; 32];
 
 /// One person's browser, or nobody's.
-#[allow(dead_code, reason = "tests use it, the preview does not")]
 pub(crate) struct Browser {
     pub(crate) desk: Arc<FakeDesk>,
     router: Router,
@@ -31,7 +30,6 @@ pub(crate) struct Page {
     pub(crate) body: String,
 }
 
-#[allow(dead_code, reason = "tests use it, the preview does not")]
 impl Browser {
     /// Nobody has signed in.
     pub(crate) fn nobody(desk: FakeDesk) -> Self {
@@ -115,7 +113,6 @@ impl Browser {
 }
 
 /// A form's body.
-#[allow(dead_code, reason = "tests use it, the preview does not")]
 pub(crate) fn encode(fields: &[(&str, &str)]) -> String {
     let percent = |text: &str| -> String { text.bytes().map(|b| format!("%{b:02X}")).collect() };
     let pairs: Vec<String> = fields
@@ -125,7 +122,6 @@ pub(crate) fn encode(fields: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-#[allow(dead_code, reason = "tests use it, the preview does not")]
 impl Page {
     #[track_caller]
     pub(crate) fn has(&self, text: &str) -> &Self {

@@ -11,7 +11,7 @@ use cuntong_web::desk::{
     SyncPage,
 };
 
-use super::{CaseKind, NOW, case::id_of, site_id};
+use super::{NOW, site_id};
 
 /// Village, township, hub.
 pub(crate) const NODES: [NodeId; 3] = [
@@ -163,7 +163,11 @@ pub(crate) fn residents() -> Vec<Resident> {
         .collect()
 }
 
-pub(crate) fn sync(custody: Custody, rows: Vec<CaseRow>) -> SyncPage {
+pub(crate) fn sync(
+    custody: Custody,
+    rows: Vec<CaseRow>,
+    rejections: Vec<RejectionRow>,
+) -> SyncPage {
     let peer = |name: &str, level, reason: Option<(&str, &str)>, next| PeerRow {
         name: name.to_owned(),
         level,
@@ -214,16 +218,7 @@ pub(crate) fn sync(custody: Custody, rows: Vec<CaseRow>) -> SyncPage {
             .into_iter()
             .filter(|row| !matches!(row.custody, CaseCustody::County(_)))
             .collect(),
-        rejections: vec![RejectionRow {
-            id: 7,
-            at: NOW.after(-26 * 3_600_000),
-            case: Some(id_of(CaseKind::Withdrawn)),
-            what: "李国强 · 送达".to_owned(),
-            rule: "G204".to_owned(),
-            reason: "签章时这名代办员已停用".to_owned(),
-            by: "北乡镇".to_owned(),
-            seen: false,
-        }],
+        rejections,
         quarantine: 0,
         documents: 412,
         entries: 1_873,

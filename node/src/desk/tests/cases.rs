@@ -10,7 +10,7 @@ use super::fixture::{
     County, HUB, LI, QINGXI, SHIQIAO, TOWN, accept, close, deliver, form, grant,
     public_of as public, review,
 };
-use crate::desk::{Ground, custody, list, page};
+use crate::desk::{Ground, custody, list, page, tray};
 
 #[test]
 fn a_case_goes_from_the_village_to_the_township_and_back() {
@@ -176,7 +176,8 @@ fn what_the_county_refuses_comes_back_with_whose_paper_it_was() {
             db.reject(&[rejection], true, now)
         })
         .unwrap();
-    let tray = place.look(|g| custody::rejections(g, None, 10));
+    let actor = place.actor.clone();
+    let tray = place.look(move |g| tray::rows(g, &actor, None, 10));
     assert_eq!(tray.len(), 1);
     assert_eq!(tray[0].what, format!("登记 收件 {number} 李四"));
     assert_eq!((tray[0].case, tray[0].seen), (Some(case), false));
