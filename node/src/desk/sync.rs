@@ -182,7 +182,7 @@ pub(crate) fn nodes(g: &Ground<'_>, peers: &[Peer]) -> Result<Vec<NodeRow>> {
                 || peers
                     .iter()
                     .any(|p| p.node == entry.node && p.state == CONNECTED),
-            last_seen: seen.map(|s| s.at).or(own.as_ref().map(|_| g.now)),
+            last_seen: seen.map(|s| s.at).or_else(|| own.as_ref().map(|_| g.now)),
             via: note.and_then(|n| n.via).map(|node| g.node_name(node)),
             custody_at: held.map(|(_, at)| *at),
             backlog,
@@ -190,8 +190,10 @@ pub(crate) fn nodes(g: &Ground<'_>, peers: &[Peer]) -> Result<Vec<NodeRow>> {
             clock_offset_s: seen.and_then(|s| s.clock_offset_ms).map(|ms| ms / 1000),
             version: seen
                 .map(|s| s.product.clone())
-                .or(own.as_ref().map(|_| version())),
-            epoch: seen.map(|s| s.epoch).or(own.map(|own| own.writer.epoch)),
+                .or_else(|| own.as_ref().map(|_| version())),
+            epoch: seen
+                .map(|s| s.epoch)
+                .or_else(|| own.map(|own| own.writer.epoch)),
         });
     }
     out.sort_by_key(|n| (std::cmp::Reverse(n.level), n.site, n.node));
