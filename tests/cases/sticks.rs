@@ -154,10 +154,13 @@ fn a_village_set_back_to_a_backup_loses_nothing_by_stick() {
         world.restore(VILLAGE, true),
         "the whole machine is set back"
     );
+    world.pass(DAY_MS);
     world.log_case(VILLAGE);
-    let _home = carry(&mut world, TOWN, VILLAGE);
     let taken = carry(&mut world, VILLAGE, TOWN);
     assert_eq!((taken.refused, taken.early), (0, 0));
+    // Only now the township knows what the village lacks.
+    let _home = carry(&mut world, TOWN, VILLAGE);
+    let _again = carry(&mut world, VILLAGE, TOWN);
     let all = world.cases_at(TOWN);
     let village = world.cases_at(VILLAGE);
     for case in known.iter().chain(&village) {

@@ -128,7 +128,10 @@ fn a_case_goes_up_its_handling_comes_down_and_the_countys_receipt_is_carried() {
         assert_equal(db, &hub);
         assert!(db.verify().unwrap().is_sound());
     }
-    assert_eq!(hub.peers().unwrap().len(), 1);
+    // Of the village the hub knows what the township told.
+    let via: Vec<_> = hub.peers().unwrap().into_iter().map(|n| n.via).collect();
+    assert_eq!(via.len(), 2);
+    assert_eq!(via.iter().flatten().count(), 1);
     assert_eq!(village.exchanges(9).unwrap()[0].result, "settled");
 }
 

@@ -95,7 +95,7 @@ CREATE TABLE orphan (
 CREATE TABLE peer (
   node            BLOB    NOT NULL PRIMARY KEY CHECK (length(node) = 8),
   last_seen       INTEGER NOT NULL,
-  clock_offset_ms INTEGER NOT NULL,
+  clock_offset_ms INTEGER,
   product         TEXT    NOT NULL,
   epoch           INTEGER NOT NULL,
   written         INTEGER NOT NULL,

@@ -66,7 +66,6 @@ pub(super) struct Node {
     pub(super) rejections: Vec<Rejection>,
     pub(super) settled: Vec<Settled>,
     pub(super) met: Vec<Met>,
-    pub(super) sightings: Vec<Sighting>,
     /// Changes this node's gate refuses.
     pub(super) poison: BTreeSet<ChangeHash>,
     pub(super) controls: BTreeMap<u64, Vec<u8>>,
@@ -91,7 +90,6 @@ impl Node {
             rejections: Vec::new(),
             settled: Vec::new(),
             met: Vec::new(),
-            sightings: Vec::new(),
             poison: BTreeSet::new(),
             controls: BTreeMap::new(),
             forks: 0,
@@ -294,31 +292,17 @@ impl Replica for Node {
             waiting: (mine.len() as u64, 0),
             vector: mine,
             receipts,
-            sightings: self.sightings.clone(),
+            sightings: Vec::new(),
         })
     }
 
     fn seen(&mut self, _: &Peer, sightings: Vec<Sighting>) -> Result<Vec<Sighting>, String> {
-        self.sightings.extend(sightings.clone());
         Ok(sightings)
     }
 
-    fn met(&mut self, peer: &Peer, met: &Met) -> Result<Vec<Sighting>, String> {
+    fn met(&mut self, _: &Peer, met: &Met) -> Result<Vec<Sighting>, String> {
         self.met.push(met.clone());
-        if peer.upstream {
-            return Ok(Vec::new());
-        }
-        let sighting = Sighting {
-            node: peer.node,
-            at: met.time,
-            clock_offset_ms: Some(0),
-            product: met.product.clone(),
-            epoch: met.writer.epoch,
-            written: met.written,
-            waiting_since: None,
-        };
-        self.sightings.push(sighting.clone());
-        Ok(vec![sighting])
+        Ok(Vec::new())
     }
 
     fn read(&mut self, log: LogId, after: LogHead) -> Result<Found, String> {
