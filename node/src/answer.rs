@@ -61,9 +61,9 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
         Request::Verify => verify(node),
         Request::Backup { file } => backup(node, file),
         Request::BundleExport { to, peer } => {
-            value(bundle::export(node, Path::new(&to), peer.as_deref())?)
+            value(bundle::export(&node.door, Path::new(&to), peer.as_deref())?)
         }
-        Request::BundleImport { file } => value(bundle::import(node, Path::new(&file))?),
+        Request::BundleImport { file } => value(bundle::import(&node.door, Path::new(&file))?),
         Request::CaseLog(log) => {
             let who = who(node, &log.login)?;
             value(desk.case_log(&who.actor, log_case(log)?)?)
@@ -182,7 +182,7 @@ async fn enrol(node: &Node, content: &str) -> Reply {
             "request_file": request_file.display().to_string(),
         })),
         TakenIn::Joined => joined(node).await,
-        TakenIn::Grant { .. } | TakenIn::Control(..) | TakenIn::Known => {
+        TakenIn::Grant { .. } | TakenIn::Control(..) | TakenIn::Bundle(_) | TakenIn::Known => {
             Ok(json!({ "state": "taken", "words": taken.zh() }))
         }
     }

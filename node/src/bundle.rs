@@ -25,7 +25,7 @@ use file::Written;
 use crate::{
     exit::{Exit, Failure},
     identity::Papers,
-    node::Node,
+    intake::Door,
     store::{Linked, StoreError, Traffic},
 };
 
@@ -46,10 +46,12 @@ pub struct Exported {
 }
 
 /// A bundle that was taken in.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Imported {
     pub peer: NodeId,
     pub peer_name: String,
+    /// The account, for the person who brought it.
+    pub words: String,
     #[serde(flatten)]
     pub account: Account,
 }
@@ -59,7 +61,7 @@ pub struct Imported {
 ///
 /// # Errors
 /// No such peer, or one that may not have anything; a failing or full disk or stick.
-pub fn export(node: &Node, to: &Path, peer: Option<&str>) -> Result<Exported, Failure> {
+pub fn export(node: &Door, to: &Path, peer: Option<&str>) -> Result<Exported, Failure> {
     let (trust, papers, own) = ground(node)?;
     let (entry, peer) = find(&trust, own, peer)?;
     if entry.recipient.is_empty() {
@@ -100,15 +102,11 @@ pub fn export(node: &Node, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
             )
         })
     };
-    let plan = plan.map_err(|e| store_failure(&e))?;
+    let plan = plan?;
     let mut written = Written::create(&path, &header, &entry.recipient)?;
     let entries = outgoing(
         plan,
-        |log, after| {
-            node.store
-                .read(move |db| db.batch(&log, after))
-                .map_err(|e| store_failure(&e))
-        },
+        |log, after| Ok(node.store.read(move |db| db.batch(&log, after))?),
         |message| written.say(message),
     )?;
     let (messages, bytes) = written.finish(&papers.keys.sign.signing())?;
@@ -126,10 +124,18 @@ pub fn export(node: &Node, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
 ///
 /// # Errors
 /// It is not a bundle, not for this node, not whole, or not from a node in force; a full disk.
-pub fn import(node: &Node, path: &Path) -> Result<Imported, Failure> {
+pub fn import(node: &Door, path: &Path) -> Result<Imported, Failure> {
+    let mut file = file::brought(path)?;
+    import_from(node, &mut file)
+}
+
+/// The same for what was read already.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_from(node: &Door, bytes: &mut dyn std::io::Read) -> Result<Imported, Failure> {
     let (trust, papers, own) = ground(node)?;
-    let staging = node.dir.join(STAGING);
-    let copy = file::stage(path, &staging)?;
+    let copy = file::stage(bytes, &node.dir.join(STAGING))?;
     let header = copy.header()?;
     if header.county != trust.county() {
         return Err(Failure::new(Exit::NotPermitted, "这个数据包属于另一个县"));
@@ -161,23 +167,24 @@ pub fn import(node: &Node, path: &Path) -> Result<Imported, Failure> {
             )?;
             Ok::<_, StoreError>((so_far, news))
         });
-        let (after, news) = done.map_err(|e| store_failure(&e))?;
+        let (after, news) = done?;
         account = after;
         content::tell(&node.news, news);
     }
     let now = node.clock.now();
     let done = node.store.write(move |db| db.adopt_orphans(now));
-    let _own = done.map_err(|e| store_failure(&e))?;
+    let _own = done?;
     Ok(Imported {
         peer: entry.node,
         peer_name: name_of(&trust, entry.site),
+        words: account.zh(),
         account,
     })
 }
 
-fn ground(node: &Node) -> Result<(std::sync::Arc<Trust>, Papers, SiteId), Failure> {
+fn ground(node: &Door) -> Result<(std::sync::Arc<Trust>, Papers, SiteId), Failure> {
     let read = |db: &crate::store::Db| Ok((db.shared_trust()?, Papers::load(db)?, db.site()?));
-    let (trust, papers, site) = node.store.read(read).map_err(|e| store_failure(&e))?;
+    let (trust, papers, site) = node.store.read(read)?;
     let papers = papers.ok_or(cuntong_protocol::refusal::Refusal::NotEnrolled)?;
     Ok((trust, papers, site))
 }
@@ -255,13 +262,6 @@ fn sender(trust: &Trust, own: SiteId, from: NodeId) -> Result<(&NodeEntry, Peer)
 fn name_of(trust: &Trust, site: SiteId) -> String {
     let place = trust.places().site(site);
     place.map_or_else(|| site.to_string(), |place| place.name.clone())
-}
-
-fn store_failure(error: &StoreError) -> Failure {
-    if matches!(error, StoreError::DiskFull) {
-        return cuntong_protocol::refusal::Refusal::DiskFull.into();
-    }
-    Failure::fault(error)
 }
 
 /// The moment on the wall, fit for the name of a file.

@@ -7,6 +7,7 @@ use cuntong_protocol::{
         signed::{Signed, Taken, TrustError},
     },
     time::Millis,
+    wire::bundle::MAGIC,
 };
 use cuntong_provisioning::{
     enrol::{Grant, Joining, REQUEST_FILE, desk::deliver},
@@ -15,6 +16,7 @@ use cuntong_provisioning::{
 };
 
 use crate::{
+    bundle::{self, Imported},
     clock::{Chance, Clock},
     exit::Failure,
     identity,
@@ -54,6 +56,8 @@ pub enum TakenIn {
         waited: bool,
     },
     Control(ControlKind, u64),
+    /// What another node wrote for this one on a stick.
+    Bundle(Box<Imported>),
     /// Known already.
     Known,
 }
@@ -67,6 +71,9 @@ impl TakenIn {
             Self::Grant { waited: true } => "入网批复已收下,等待该机器来取".to_owned(),
             Self::Grant { waited: false } => "入网批复已收下;没有机器在等它".to_owned(),
             Self::Control(kind, version) => format!("已收下 {} 第 {version} 版", kind.word()),
+            Self::Bundle(taken) => {
+                format!("已收取 {} 的数据包:{}", taken.peer_name, taken.words)
+            }
             Self::Known => "已有,无须再收".to_owned(),
         }
     }
@@ -82,11 +89,13 @@ impl Door {
             self.ticket(text)?
         } else if let Ok(grant) = Grant::read(content) {
             self.grant(&grant, content)?
+        } else if content.starts_with(MAGIC) {
+            TakenIn::Bundle(Box::new(bundle::import_from(self, &mut &*content)?))
         } else if Signed::open(content).is_ok() {
             self.control(content)?
         } else {
             return Err(Failure::fault(
-                "认不出:不是入网票、入网批复,也不是县里签发的文件",
+                "认不出：不是入网票、入网批复、数据包，也不是县里签发的文件",
             ));
         };
         self.bell.notify_waiters();

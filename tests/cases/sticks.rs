@@ -13,7 +13,7 @@ use cuntong_protocol::{
 };
 use harness::{
     county,
-    process::{Demo, Node},
+    process::{Demo, Node, wait_for},
     world::World,
 };
 
@@ -224,6 +224,12 @@ fn a_bundle_that_was_cut_changed_misdirected_or_opened_by_another_brings_nothing
     let taken = town.cuntong(&["bundle", "import", &file]).done().json();
     assert!(taken["taken"].as_u64() > Some(0), "{taken}");
     assert_eq!(show(&town), 0);
+    // The inbox takes one as well.
+    let inbox = town.dir.join("inbox/from-shiqiao.ctb");
+    fs::copy(&file, &inbox).expect("a copy");
+    wait_for("the inbox is emptied", || !inbox.exists());
+    let done = fs::read_dir(town.dir.join("inbox/done")).expect("a folder");
+    assert_eq!(done.count(), 1);
     let twice = town.cuntong(&["bundle", "import", &file]).done().json();
     assert_eq!(twice["taken"].as_u64(), Some(0), "{twice}");
 }

@@ -28,7 +28,7 @@ pub struct Plan {
 }
 
 /// What became of a bundle.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// When it was made, by the sender's clock.
     pub made_at: Millis,
@@ -49,6 +49,21 @@ pub struct Account {
 }
 
 impl Account {
+    /// For the person who brought it.
+    pub fn zh(&self) -> String {
+        let mut words = format!(
+            "新记录 {} 条，已有 {} 条，回单 {} 份",
+            self.taken, self.known, self.receipts
+        );
+        if self.refused > 0 {
+            words += &format!("；{} 条未收，已进隔离区", self.refused);
+        }
+        if self.early > 0 {
+            words += &format!("；{} 条缺少更早的数据包，请先收取早先的一份", self.early);
+        }
+        words
+    }
+
     /// Of a bundle between two nodes that may read these scopes.
     pub fn new(made_at: Millis, mine: &[Scope], theirs: &[Scope]) -> Self {
         Self {

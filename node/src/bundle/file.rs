@@ -43,7 +43,7 @@ impl Written {
             return Err(Failure::usage(format!("{} 已经存在", path.display())));
         }
         let partial = path.with_extension(PARTIAL);
-        let mut out = BufWriter::new(private(&partial, true)?);
+        let mut out = BufWriter::new(private(&partial)?);
         let begun = out.write_all(&header.to_bytes());
         let sealed = begun
             .map_err(|e| of_file(&partial, &e))
@@ -122,17 +122,17 @@ pub(super) struct Copy {
     path: PathBuf,
 }
 
-/// Copies a file into `folder`, so that nobody can change it while it is read.
+/// Opens a file somebody brought, without following a link.
 ///
 /// # Errors
-/// It is not a plain file, or larger than a bundle may be; a failing or full disk.
-pub(super) fn stage(path: &Path, folder: &Path) -> Result<Copy, Failure> {
-    let mut from = OpenOptions::new()
+/// It is not a plain file, or larger than a bundle may be.
+pub(super) fn brought(path: &Path) -> Result<File, Failure> {
+    let file = OpenOptions::new()
         .read(true)
         .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
         .open(path)
         .map_err(|e| of_file(path, &e))?;
-    let about = from.metadata().map_err(|e| of_file(path, &e))?;
+    let about = file.metadata().map_err(|e| of_file(path, &e))?;
     if !about.is_file() || about.len() > BUNDLE_BYTES_MAX {
         return Err(Failure::usage(format!(
             "{} 不是普通文件，或超过 {} GiB",
@@ -140,15 +140,22 @@ pub(super) fn stage(path: &Path, folder: &Path) -> Result<Copy, Failure> {
             BUNDLE_BYTES_MAX >> 30
         )));
     }
+    Ok(file)
+}
+
+/// Copies what was brought into `folder`, so that nobody can change it while it is read.
+///
+/// # Errors
+/// A failing or full disk.
+pub(super) fn stage(from: &mut dyn Read, folder: &Path) -> Result<Copy, Failure> {
     fs::create_dir_all(folder).map_err(|e| of_file(folder, &e))?;
     let copy = Copy {
         path: folder.join("bundle"),
     };
     // Left by a power cut.
     fs::remove_file(&copy.path).ok();
-    let mut to = private(&copy.path, true)?;
-    let limited = &mut (&mut from).take(BUNDLE_BYTES_MAX);
-    io::copy(limited, &mut to).map_err(|e| of_file(&copy.path, &e))?;
+    let mut to = private(&copy.path)?;
+    io::copy(&mut from.take(BUNDLE_BYTES_MAX), &mut to).map_err(|e| of_file(&copy.path, &e))?;
     Ok(copy)
 }
 
@@ -265,10 +272,10 @@ impl Opened {
     }
 }
 
-fn private(path: &Path, new: bool) -> Result<File, Failure> {
+fn private(path: &Path) -> Result<File, Failure> {
     OpenOptions::new()
         .write(true)
-        .create_new(new)
+        .create_new(true)
         .mode(0o600)
         .open(path)
         .map_err(|e| of_file(path, &e))
@@ -281,7 +288,7 @@ fn not_taken(why: impl std::fmt::Display) -> Failure {
 fn cut_short() -> Failure {
     Failure::new(
         Exit::NotPermitted,
-        "数据包不完整或已损坏（可能是 U 盘拔得太早）;没有收取任何内容，请重新拷贝",
+        "数据包不完整或已损坏（可能是 U 盘拔得太早）；没有收取任何内容，请重新拷贝",
     )
 }
 

@@ -56,23 +56,11 @@ pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
             let file = std::path::absolute(&file)?.display().to_string();
             let value = context.ask(Request::BundleImport { file }).await?;
             context.print(&value, |done| {
-                let mut words = format!(
-                    "已收取 {} 的数据包:新记录 {} 条，已有 {} 条，回单 {} 份",
+                format!(
+                    "已收取 {} 的数据包:{}",
                     text(done, "peer_name"),
-                    number(done, "taken"),
-                    number(done, "known"),
-                    number(done, "receipts"),
-                );
-                if number(done, "refused") > 0 {
-                    words += &format!(";{} 条未收，已进隔离区", number(done, "refused"));
-                }
-                if number(done, "early") > 0 {
-                    words += &format!(
-                        ";{} 条缺少更早的数据包，请先收取早先的一份",
-                        number(done, "early")
-                    );
-                }
-                words
+                    text(done, "words")
+                )
             })?;
             let partly = number(&value, "refused") > 0 || number(&value, "early") > 0;
             Ok(if partly { Exit::Partly } else { Exit::Done })
