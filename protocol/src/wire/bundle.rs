@@ -23,7 +23,7 @@ use crate::{
 
 /// The first bytes of the file.
 pub const MAGIC: &[u8; 16] = b"cuntong-bundle-1";
-/// Bytes of a [`Closing`].
+/// Bytes of the closing ([`Tally::close`]).
 pub const CLOSING_BYTES: usize = 8 + 32 + 64;
 
 const CONTEXT: &str = "cuntong 2026 bundle";
