@@ -30,6 +30,7 @@ pub mod repair;
 pub mod replica;
 pub mod schema;
 pub mod settle;
+mod shelf;
 mod spent;
 pub mod verify;
 

@@ -24,7 +24,7 @@ use crate::{
     log::{Batch, LogHead, LogId, Receipt, Rejection, Seal},
     role::Level,
     time::Millis,
-    wire::{Fork, Message, ScopeProof, Sighting, Version},
+    wire::{Fork, Message, ScopeProof, Sighting, Version, Whole, pack::Pack},
 };
 
 mod custody;
@@ -32,6 +32,7 @@ mod flow;
 mod forks;
 mod greeting;
 pub mod host;
+mod packs;
 mod proof;
 mod session;
 
@@ -110,6 +111,16 @@ pub enum Found {
     Forked(LogHead, Option<Seal>),
 }
 
+/// What [`Effect::Unpack`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unpacked {
+    Batch(Batch),
+    /// It refers to what is not here: to be asked for as it is.
+    Ask(Whole),
+    /// Its bytes are no pack.
+    Garbled,
+}
+
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
@@ -137,6 +148,12 @@ pub enum Input {
     Batch(LogId, Found),
     /// Answers [`Effect::Admit`] and [`Effect::Readmit`].
     Admitted(Admission),
+    /// Answers [`Effect::Pack`].
+    Packed(Pack),
+    /// Answers [`Effect::Unpack`].
+    Unpacked(Unpacked),
+    /// Answers [`Effect::ReadWhole`].
+    Whole(Option<Batch>),
     /// Answers [`Effect::Sign`].
     Signed(Receipt),
     /// Answers [`Effect::GiveControls`]: signed control documents in the order to take them.
@@ -180,6 +197,12 @@ pub enum Effect {
     },
     /// Read the next sealed batch past a head.
     Read(LogId, LogHead),
+    /// Leave out of a batch what the peer holds or can compute.
+    Pack(Batch),
+    /// Make a batch of a pack again.
+    Unpack(Pack),
+    /// Read a batch that the peer could not make of its pack.
+    ReadWhole(Whole),
     /// Through the gate and into the store.
     Admit(Batch),
     /// Entries already held whose documents differ: through the gate once more.

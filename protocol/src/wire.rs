@@ -12,10 +12,14 @@ use crate::{
     id::{ChangeHash, DocId, NodeId, Scope, Writer},
     log::{Batch, LogHead, LogId, Receipt, Rejection, Seal},
     time::Millis,
+    wire::pack::Pack,
 };
 
 /// Protocol version spoken here. A peer with another major version is answered `Upgrade`.
 pub const VERSION: Version = Version { major: 1, minor: 1 };
+
+/// The minor version since which batches may come as packs.
+pub const PACKS_SINCE: u16 = 1;
 
 /// Protocol version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -68,6 +72,12 @@ pub enum Message {
     /// What a node heard of the nodes below it; goes up. Since 1.1.
     #[n(13)]
     Seen(#[n(0)] Vec<Sighting>),
+    /// A batch without what the receiver holds or can compute. Since 1.1.
+    #[n(14)]
+    Pack(#[n(0)] Pack),
+    /// Asks for a batch that came as a pack once more, as it is. Since 1.1.
+    #[n(15)]
+    Whole(#[n(0)] Whole),
 }
 
 /// First message of the node that calls.
@@ -122,6 +132,15 @@ pub struct Welcome {
     pub receipts: Vec<Receipt>,
     #[n(7)]
     pub product: String,
+}
+
+/// Names a batch by its first entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Whole {
+    #[n(0)]
+    pub log: LogId,
+    #[n(1)]
+    pub first: u64,
 }
 
 /// What a node said of itself when it was connected last, by the clock of who heard it. Passed on

@@ -228,7 +228,9 @@ pub fn take(
         | Message::Want(_)
         | Message::Busy(_)
         | Message::Fork(_)
-        | Message::Upgrade(_) => Ok(Vec::new()),
+        | Message::Upgrade(_)
+        | Message::Pack(_)
+        | Message::Whole(_) => Ok(Vec::new()),
     }
 }
 

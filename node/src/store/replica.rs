@@ -11,7 +11,7 @@ use cuntong_protocol::{
         host::{Rejected, Replica},
     },
     time::Millis,
-    wire::{Fork, ScopeProof, Sighting},
+    wire::{Fork, ScopeProof, Sighting, Whole, pack::Shelf},
 };
 
 use super::{
@@ -112,6 +112,20 @@ impl Replica for Linked<'_> {
             Some(batch) => Found::Batch(batch),
             None => Found::Nothing,
         })
+    }
+
+    fn shelf(&self) -> &impl Shelf<Error = StoreError> {
+        &*self.db
+    }
+
+    fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>)> {
+        let trust = self.db.trust()?;
+        let writer = trust.roster().node(log.writer.node);
+        Ok((self.db.log_head(&log)?, writer.map(|node| node.sign_key)))
+    }
+
+    fn whole(&self, whole: Whole) -> Result<Option<Batch>> {
+        self.db.batch(&whole.log, whole.first.saturating_sub(1))
     }
 
     fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission> {

@@ -6,8 +6,7 @@ use crate::{
     id::{Kind, Scope},
     limits,
     log::{Batch, LogHead, LogId, Rejection},
-    sync::{Admission, Effect, Found, Session, Violation, session::Class},
-    wire::Message,
+    sync::{Admission, Effect, Found, Session, Violation},
 };
 
 /// Positions of both sides in the logs they share.
@@ -18,7 +17,7 @@ pub(super) struct Flow {
     /// Durable at the peer, as far as it said.
     pub(super) known: BTreeMap<LogId, LogHead>,
     /// How far was sent, acknowledged or not.
-    sent: BTreeMap<LogId, LogHead>,
+    pub(super) sent: BTreeMap<LogId, LogHead>,
     /// Batches without an acknowledgment: log and last position.
     pub(super) flight: Vec<(LogId, u64)>,
     /// Batches to be sent again in a repair.
@@ -35,6 +34,8 @@ pub(super) struct Flow {
     pub(super) forks_met: BTreeSet<LogId>,
     /// Batches with the host, and the position that follows them.
     pub(super) admitting: usize,
+    /// Packs with the host, to be made batches again.
+    pub(super) unpacking: usize,
     expected: BTreeMap<LogId, u64>,
     /// Batches that came before the one they follow.
     parked: BTreeMap<(LogId, u64), Batch>,
@@ -80,7 +81,10 @@ impl Flow {
         };
         if !self.flight.is_empty() {
             Some("acknowledgment")
-        } else if self.admitting > 0 || self.signing > 0 || !self.unsigned.is_empty() {
+        } else if self.admitting + self.unpacking > 0
+            || self.signing > 0
+            || !self.unsigned.is_empty()
+        {
             Some("the own store")
         } else if self.known.iter().any(|(l, h)| behind(l, &self.held, h)) {
             Some("entries")
@@ -96,6 +100,14 @@ impl Flow {
         } else {
             None
         }
+    }
+
+    /// Whether the peer may send one more batch.
+    pub(super) fn room(&self) -> Result<(), Violation> {
+        if self.admitting + self.unpacking + self.parked.len() >= limits::WINDOW_BATCHES {
+            return Err(Violation::Window);
+        }
+        Ok(())
     }
 
     /// Whether everything sent, repairs included, is acknowledged.
@@ -151,7 +163,7 @@ impl Session {
                 self.flow.reading = Some(log);
                 self.effect(Effect::Read(log, after));
             } else if let Some(batch) = self.flow.again.pop() {
-                self.push(batch);
+                self.push(batch, false);
             } else {
                 return;
             }
@@ -175,7 +187,7 @@ impl Session {
                 if batch.log == log && batch.last() > reached.seq && batch.first > 0 =>
             {
                 raise(&mut self.flow.sent, log, batch.seal.head);
-                self.push(batch);
+                self.push(batch, true);
             }
             Found::Nothing | Found::Batch(_) => {
                 self.flow.dry.insert(log);
@@ -183,15 +195,10 @@ impl Session {
         }
     }
 
-    fn push(&mut self, batch: Batch) {
+    fn push(&mut self, batch: Batch, continues: bool) {
         self.report.sent += batch.entries.len() as u64;
         self.flow.flight.push((batch.log, batch.last()));
-        let class = match batch.log.scope.kind {
-            Kind::Handling => Class::Results,
-            Kind::Application => Class::Cases,
-            Kind::Notice => Class::Notices,
-        };
-        self.send(class, Message::Push(batch));
+        self.say(batch, continues);
     }
 
     pub(super) fn pushed(&mut self, batch: Batch) -> Result<(), Violation> {
@@ -203,14 +210,7 @@ impl Session {
             return Err(Violation::Malformed("PUSH"));
         }
         if !self.mine.contains(&log.scope) {
-            let refusal = Rejection::whole(
-                log,
-                batch.first,
-                "G001",
-                "本节点不收存该范围的记录",
-                self.me.writer.node,
-            );
-            self.send(Class::First, Message::Nack(vec![refusal]));
+            self.refuse_scope(log, batch.first);
             return Ok(());
         }
         if self.flow.stalled.contains(&log) {
@@ -237,9 +237,7 @@ impl Session {
         if self.flow.parked.contains_key(&(log, batch.first)) {
             return Ok(());
         }
-        if self.flow.admitting + self.flow.parked.len() >= limits::WINDOW_BATCHES {
-            return Err(Violation::Window);
-        }
+        self.flow.room()?;
         if batch.first > next {
             self.flow.parked.insert((log, batch.first), batch);
             return Ok(());

@@ -9,7 +9,7 @@ use crate::{
         Closing, Effect, Met, Opening, Role, Session, Violation,
         session::{Class, Phase},
     },
-    wire::{Hello, Message, Sighting, VERSION, Welcome},
+    wire::{Hello, Message, PACKS_SINCE, Sighting, VERSION, Welcome},
 };
 
 impl Session {
@@ -140,6 +140,7 @@ impl Session {
             return Err(Violation::WrongNode);
         }
         self.their_boot = Some(met.boot);
+        self.packs = met.version.minor >= PACKS_SINCE;
         self.effect(Effect::Met(met));
         Ok(())
     }

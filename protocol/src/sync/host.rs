@@ -4,8 +4,11 @@ use crate::{
     control::ControlKey,
     id::{ChangeHash, DocId, Scope},
     log::{Batch, LogHead, LogId, Receipt, Rejection},
-    sync::{Admission, Effect, Found, Input, Met, Opening, Peer, Settled},
-    wire::{Fork, ScopeProof, Sighting},
+    sync::{Admission, Effect, Found, Input, Met, Opening, Peer, Settled, Unpacked},
+    wire::{
+        Fork, ScopeProof, Sighting, Whole,
+        pack::{self, Pack, Shelf, UnpackError},
+    },
 };
 
 /// What a session asks of a node's store. Every method that writes returns after the write is
@@ -23,6 +26,12 @@ pub trait Replica {
     /// The entries past `after` up to a seal, at most [`crate::limits::BATCH_BYTES_MAX`] bytes.
     /// `Forked` when the log's chain at `after.seq` is not `after.chain`.
     fn read(&mut self, log: LogId, after: LogHead) -> Result<Found, Self::Error>;
+    /// The logs of this store, for packs.
+    fn shelf(&self) -> &impl Shelf<Error = Self::Error>;
+    /// The durable head of a log, and its writer's key where the roster lists it.
+    fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>), Self::Error>;
+    /// The sealed batch that begins where asked.
+    fn whole(&self, whole: Whole) -> Result<Option<Batch>, Self::Error>;
     /// Takes a batch through [`crate::gate`]. Entries of this node's own present epoch that were
     /// not here mean that its past was lost: it begins a new one.
     fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, Self::Error>;
@@ -106,6 +115,11 @@ pub fn perform<R: Replica>(
         Effect::Seen(sightings) => Performed::news(replica.seen(peer, sightings)?, Input::Seen),
         Effect::Open { lacking } => Performed::answer(Input::Start(replica.open(peer, &lacking)?)),
         Effect::Read(log, after) => Performed::answer(Input::Batch(log, replica.read(log, after)?)),
+        Effect::Pack(batch) => {
+            Performed::answer(Input::Packed(pack::pack(&batch, replica.shelf())?))
+        }
+        Effect::Unpack(pack) => Performed::answer(Input::Unpacked(unpacked(&pack, replica)?)),
+        Effect::ReadWhole(whole) => Performed::answer(Input::Whole(replica.whole(whole)?)),
         Effect::Admit(batch) => admitted(replica.admit(peer, batch)?),
         Effect::Readmit(batch) => admitted(replica.readmit(peer, batch)?),
         Effect::Sign(held) => Performed::answer(Input::Signed(replica.sign(held)?)),
@@ -145,6 +159,24 @@ pub fn perform<R: Replica>(
             Performed::default()
         }
     })
+}
+
+fn unpacked<R: Replica>(pack: &Pack, replica: &R) -> Result<Unpacked, R::Error> {
+    let ask = Unpacked::Ask(Whole {
+        log: pack.log,
+        first: pack.first,
+    });
+    let (head, key) = replica.end_of(pack.log)?;
+    // A writer the roster does not list: the gate says so, of the batch as it is.
+    let Some(key) = key else {
+        return Ok(ask);
+    };
+    match pack::unpack(pack, head, &key, replica.shelf()) {
+        Ok(batch) => Ok(Unpacked::Batch(batch)),
+        Err(UnpackError::Shelf(error)) => Err(error),
+        Err(UnpackError::Structure(_)) => Ok(Unpacked::Garbled),
+        Err(UnpackError::Position | UnpackError::Unknown | UnpackError::Mismatch) => Ok(ask),
+    }
 }
 
 fn admitted(admission: Admission) -> Performed {

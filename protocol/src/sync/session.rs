@@ -42,6 +42,8 @@ pub struct Session {
     controls_seen: BTreeSet<[u8; 32]>,
     controls_asked: bool,
     controls_taking: usize,
+    /// The peer reads packs.
+    pub(super) packs: bool,
     pub(super) flow: Flow,
     pub(super) proofs: Proofs,
     pub(super) report: Settled,
@@ -108,6 +110,7 @@ impl Session {
             controls_seen: BTreeSet::new(),
             controls_asked: false,
             controls_taking: 0,
+            packs: false,
             flow: Flow::default(),
             proofs: Proofs::default(),
             report: Settled::default(),
@@ -201,6 +204,9 @@ impl Session {
                 self.message(message)?;
             }
             Input::Batch(log, found) => self.read(log, found),
+            Input::Packed(pack) => self.packed(pack),
+            Input::Unpacked(unpacked) => self.unpacked(unpacked)?,
+            Input::Whole(batch) => self.whole_read(batch),
             Input::Admitted(admission) => self.admitted(admission),
             Input::Signed(receipt) => self.signed(receipt),
             Input::Controls(documents) => self.give_controls(documents),
@@ -299,6 +305,11 @@ impl Session {
                 }
             }
             Message::Push(batch) => self.pushed(batch),
+            Message::Pack(pack) => self.pack_came(pack),
+            Message::Whole(whole) => {
+                self.whole_wanted(whole);
+                Ok(())
+            }
             Message::Ack(receipts) => {
                 self.acknowledged(receipts);
                 Ok(())

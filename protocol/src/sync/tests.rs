@@ -10,6 +10,7 @@ use crate::{
     wire::VERSION,
 };
 
+mod log;
 mod node;
 mod restores;
 mod rules;
@@ -249,7 +250,7 @@ fn many_batches_pass_through_the_window_in_order() {
     world.deliver(line, 0, 0, false);
     let pushes = |w: &World| {
         let all = w.waiting(line, 1).into_iter();
-        all.filter(|m| matches!(m, Message::Push(_))).count()
+        all.filter(|m| matches!(m, Message::Pack(_))).count()
     };
     assert_eq!(
         pushes(&world),
@@ -288,8 +289,8 @@ fn refusals_go_before_results_before_cases_before_notices() {
         .waiting(line, 0)
         .into_iter()
         .map(|m| {
-            if let Message::Push(b) = &m {
-                b.log.scope.kind.word()
+            if let Message::Pack(pack) = &m {
+                pack.log.scope.kind.word()
             } else if matches!(m, Message::Ctrl(_)) {
                 "ctrl"
             } else {

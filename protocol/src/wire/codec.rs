@@ -51,7 +51,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
     scan(bytes, limits::CBOR_DEPTH_MAX, limits::MESSAGE_ITEMS_MAX)
         .map_err(DecodeError::Structure)?;
     let number = number(bytes)?;
-    if !(1..=13).contains(&number) {
+    if !(1..=15).contains(&number) {
         return Err(DecodeError::Unknown(number));
     }
     let message: Message =
@@ -179,7 +179,8 @@ pub fn bounds(message: &Message) -> Result<(), DecodeError> {
             at_most(most, limits::LIST_MAX, "heads of a document")
         }
         Message::Want(want) => at_most(want.docs.len(), limits::WANT_DOCS_MAX, "documents wanted"),
-        Message::Busy(_) | Message::Fork(_) | Message::Upgrade(_) => Ok(()),
+        Message::Pack(pack) => at_most(pack.bytes.len(), limits::PACK_BYTES_MAX, "bytes of a pack"),
+        Message::Busy(_) | Message::Fork(_) | Message::Upgrade(_) | Message::Whole(_) => Ok(()),
         Message::Ctrl(bytes) => at_most(bytes.len(), limits::CONTROL_BYTES_MAX, "control bytes"),
         Message::Seen(sightings) => {
             at_most(sightings.len(), limits::LIST_MAX, "sightings")?;

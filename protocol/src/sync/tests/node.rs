@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::SigningKey;
 
+use super::log::Log;
 use crate::{
     control::{ControlKey, Trust, fixture},
     gate::{self, BatchError, Fresh, Ground},
@@ -15,42 +16,8 @@ use crate::{
         host::{Rejected, Replica},
     },
     time::Millis,
-    wire::{self, Fork, ScopeProof, Sighting, vector_hash},
+    wire::{self, Fork, ScopeProof, Sighting, Whole, pack::Shelf, vector_hash},
 };
-
-/// A log as a node stores it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Log {
-    pub(super) entries: Vec<Entry>,
-    pub(super) seals: BTreeMap<u64, Seal>,
-}
-
-impl Log {
-    fn head_at(&self, seq: u64) -> Option<LogHead> {
-        let seq = usize::try_from(seq).ok()?;
-        let upto = self.entries.get(..seq)?;
-        let heads = upto.iter();
-        Some(heads.fold(LogHead::START, |h, e| h.after(e.doc, e.hash)))
-    }
-
-    pub(super) fn head(&self) -> LogHead {
-        self.head_at(self.entries.len() as u64).unwrap()
-    }
-
-    fn batch(&self, log: LogId, after: u64, upto: u64) -> Option<Batch> {
-        let (_, seal) = self.seals.range(after + 1..=upto).next()?;
-        let (from, to) = (
-            usize::try_from(after).unwrap(),
-            usize::try_from(seal.head.seq).unwrap(),
-        );
-        Some(Batch {
-            log,
-            first: after + 1,
-            entries: self.entries[from..to].to_vec(),
-            seal: seal.clone(),
-        })
-    }
-}
 
 /// One node's store. Documents are sets of hashes: what they hold is the gate's matter, not the
 /// session's.
@@ -318,6 +285,21 @@ impl Replica for Node {
                 .batch(log, after.seq, u64::MAX)
                 .map_or(Found::Nothing, Found::Batch)),
         }
+    }
+
+    fn shelf(&self) -> &impl Shelf<Error = String> {
+        self
+    }
+
+    fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>), String> {
+        let head = self.logs.get(&log).map_or(LogHead::START, Log::head);
+        let writer = self.trust.roster().node(log.writer.node);
+        Ok((head, writer.map(|node| node.sign_key)))
+    }
+
+    fn whole(&self, whole: Whole) -> Result<Option<Batch>, String> {
+        let log = self.logs.get(&whole.log);
+        Ok(log.and_then(|log| log.batch(whole.log, whole.first - 1, u64::MAX)))
     }
 
     fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, String> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     id::{NodeId, SiteId},
     log::{Entry, Seal},
-    wire::{Hello, Welcome},
+    wire::{Hello, Welcome, Whole},
 };
 
 const SCOPE: Scope = Scope {
@@ -50,9 +50,9 @@ fn hello(version: Version, node: u8) -> Input {
     }))
 }
 
-fn welcome() -> Input {
+fn welcome(version: Version) -> Input {
     Input::Message(Message::Welcome(Welcome {
-        version: VERSION,
+        version,
         writer: writer(2),
         boot: [2; 8],
         vector: Vec::new(),
@@ -68,16 +68,20 @@ fn effects(session: &mut Session) -> Vec<Effect> {
 }
 
 fn open(role: Role) -> Session {
+    open_to(role, VERSION)
+}
+
+fn open_to(role: Role, version: Version) -> Session {
     let mut session = begun(role);
     let now = Millis(1_001);
     if role == Role::Callee {
-        session.handle(hello(VERSION, 2), now).unwrap();
+        session.handle(hello(version, 2), now).unwrap();
     }
     session
         .handle(Input::Start(Opening::default()), now)
         .unwrap();
     if role == Role::Caller {
-        session.handle(welcome(), now).unwrap();
+        session.handle(welcome(version), now).unwrap();
     }
     session.handle(Input::Controls(Vec::new()), now).unwrap();
     effects(&mut session);
@@ -143,12 +147,48 @@ fn an_open_session_says_what_it_waits_for_and_waits_two_minutes() {
     session
         .handle(Input::Batch(log, Found::Batch(found)), now)
         .unwrap();
+    assert!(matches!(effects(&mut session)[..], [Effect::Pack(_)]));
+    let (at, why) = session.deadline().unwrap();
+    assert_eq!((at, why), (Millis(3_720_000), "acknowledgment"));
+}
+
+#[test]
+fn a_peer_of_the_first_minor_version_is_sent_batches_as_they_are() {
+    let mut session = open_to(Role::Caller, Version { major: 1, minor: 0 });
+    let found = batch(1);
+    let (log, head) = (found.log, found.seal.head);
+    let committed = Input::Committed(vec![(log, head)]);
+    session.handle(committed, Millis(1_002)).unwrap();
+    assert_eq!(effects(&mut session), [Effect::Read(log, LogHead::START)]);
+    let found = Input::Batch(log, Found::Batch(found));
+    session.handle(found, Millis(1_003)).unwrap();
     assert!(matches!(
         effects(&mut session)[..],
         [Effect::Send(Message::Push(_))]
     ));
-    let (at, why) = session.deadline().unwrap();
-    assert_eq!((at, why), (Millis(3_720_000), "acknowledgment"));
+}
+
+#[test]
+fn a_batch_that_was_sent_as_a_pack_is_sent_whole_when_asked_and_no_other_is() {
+    let mut session = open(Role::Caller);
+    let found = batch(1);
+    let (log, head) = (found.log, found.seal.head);
+    let whole = |first| Input::Message(Message::Whole(Whole { log, first }));
+    session.handle(whole(1), Millis(1_002)).unwrap();
+    assert_eq!(effects(&mut session), [], "nothing of it was sent");
+    let committed = Input::Committed(vec![(log, head)]);
+    session.handle(committed, Millis(1_002)).unwrap();
+    let _read = effects(&mut session);
+    let answer = Input::Batch(log, Found::Batch(found.clone()));
+    session.handle(answer, Millis(1_003)).unwrap();
+    let _pack = effects(&mut session);
+    session.handle(whole(1), Millis(1_004)).unwrap();
+    let asked = Whole { log, first: 1 };
+    assert_eq!(effects(&mut session), [Effect::ReadWhole(asked)]);
+    let answer = Input::Whole(Some(found.clone()));
+    session.handle(answer, Millis(1_005)).unwrap();
+    let sent = Effect::Send(Message::Push(found));
+    assert_eq!(effects(&mut session), [sent]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{
     id::{Chain, ChangeHash, DocId, Kind, NodeId, Scope, SiteId, Writer},
     log::{Entry, LogHead, LogId, Seal},
     time::Millis,
-    wire::{Fork, ScopeHeads, ScopeProof, Sighting, Version, Want},
+    wire::{Fork, ScopeHeads, ScopeProof, Sighting, Version, Want, Whole, pack::Pack},
 };
 
 const LOG: LogId = LogId {
@@ -97,6 +97,16 @@ fn welcome() -> Welcome {
     }
 }
 
+fn pack() -> Pack {
+    Pack {
+        log: LOG,
+        first: 299,
+        at: AT,
+        signature: [0x44; 64],
+        bytes: vec![1, 0, 0, 0, 0, 0, 0],
+    }
+}
+
 fn sighting() -> Sighting {
     Sighting {
         node: NodeId([0x11; 8]),
@@ -156,6 +166,14 @@ fn all() -> Vec<(&'static str, Message)> {
         ("UPGRADE", Message::Upgrade(Version { major: 2, minor: 1 })),
         ("CTRL", Message::Ctrl(vec![0xd9, 0xd9, 0xf7])),
         ("SEEN", Message::Seen(vec![sighting()])),
+        ("PACK", Message::Pack(pack())),
+        (
+            "WHOLE",
+            Message::Whole(Whole {
+                log: LOG,
+                first: 299,
+            }),
+        ),
     ]
 }
 

@@ -1,0 +1,69 @@
+//! The logs as packs ask for them: by position, by document, by hash.
+
+use cuntong_protocol::{
+    id::{ChangeHash, DocId},
+    log::LogId,
+    wire::{
+        elide::Known,
+        pack::{Shelf, Shelved},
+    },
+};
+
+use super::{
+    db::Db,
+    error::{Result, StoreError},
+    log::log_from,
+};
+
+impl Shelf for Db {
+    type Error = StoreError;
+
+    fn entry(&self, log: LogId, seq: u64) -> Result<Option<Shelved>> {
+        let Some(row) = self.find_log(&log)? else {
+            return Ok(None);
+        };
+        self.first(
+            "SELECT doc, hash, body FROM entry WHERE log = ?1 AND seq = ?2",
+            (row, seq.cast_signed()),
+            |r| {
+                let body: Option<Vec<u8>> = r.get("body")?;
+                Ok(Shelved {
+                    doc: DocId(r.get("doc")?),
+                    hash: ChangeHash(r.get("hash")?),
+                    known: body.as_deref().and_then(Known::of_chunk),
+                })
+            },
+        )
+    }
+
+    fn last(&self, log: LogId, doc: DocId, before: u64) -> Result<Option<u64>> {
+        let Some(row) = self.find_log(&log)? else {
+            return Ok(None);
+        };
+        self.first(
+            "SELECT seq FROM entry WHERE doc = ?1 AND log = ?2 AND seq < ?3
+             ORDER BY seq DESC LIMIT 1",
+            (&doc.0[..], row, before.cast_signed()),
+            |r| r.get::<_, i64>(0).map(i64::cast_unsigned),
+        )
+    }
+
+    fn find(&self, doc: DocId, hash: ChangeHash) -> Result<Option<(LogId, u64)>> {
+        self.first(
+            "SELECT log.kind, log.site, log.node, log.epoch, e.seq AS position
+             FROM entry AS e JOIN log ON log.id = e.log WHERE e.hash = ?1 AND e.doc = ?2 LIMIT 1",
+            (&hash.0[..], &doc.0[..]),
+            |r| Ok((log_from(r)?, r.get::<_, i64>("position")?.cast_unsigned())),
+        )
+    }
+
+    fn any(&self, doc: DocId) -> Result<Option<(LogId, u64)>> {
+        self.first(
+            "SELECT log.kind, log.site, log.node, log.epoch, e.seq AS position
+             FROM entry AS e JOIN log ON log.id = e.log WHERE e.doc = ?1
+             ORDER BY e.log, e.seq LIMIT 1",
+            [&doc.0[..]],
+            |r| Ok((log_from(r)?, r.get::<_, i64>("position")?.cast_unsigned())),
+        )
+    }
+}
