@@ -361,12 +361,14 @@ pub(super) async fn call(
     let doubt = shared.clock_in_doubt();
     let opened = connection.open_bi().await;
     let (send, receive) = opened.map_err(|error| reason::connection(&error, doubt))?;
+    let dictionary = tls::agreed(&connection).and_then(|alpn| tls::dictionary(&alpn));
     Ok(drive::Line {
         connection,
         send,
         receive,
         known,
         role: Role::Caller,
+        dictionary,
         waiting: None,
     })
 }

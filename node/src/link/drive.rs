@@ -8,7 +8,7 @@ use cuntong_protocol::{
     id::NodeId,
     policy,
     sync::{Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled, host::perform},
-    wire::Message,
+    wire::{Message, window::Dictionary},
 };
 use cuntong_provisioning::judge::{Known, still_listed};
 use quinn::{Connection, RecvStream, SendStream};
@@ -43,6 +43,8 @@ pub(super) struct Line {
     pub(super) receive: RecvStream,
     pub(super) known: Known,
     pub(super) role: Role,
+    /// What stands before the windows of both directions.
+    pub(super) dictionary: Option<Dictionary>,
     /// Of a caller: its place among those whose first message is not there yet.
     pub(super) waiting: Option<Waiting>,
 }
@@ -72,8 +74,8 @@ pub(super) async fn run(
         }
     };
     let (incoming_sender, mut incoming) = mpsc::channel(READ_AHEAD);
-    let reader = tokio::spawn(read(line.receive, incoming_sender));
-    let writer = tokio::spawn(write(line.send, queue));
+    let reader = tokio::spawn(read(line.receive, line.dictionary, incoming_sender));
+    let writer = tokio::spawn(write(line.send, line.dictionary, queue));
     let Err(ended) = driver.go(&mut incoming).await;
     drop(driver);
     reader.abort();

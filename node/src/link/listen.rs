@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use cuntong_protocol::{control::signed::Trust, role::Level, sync::Role};
+use cuntong_protocol::{control::signed::Trust, role::Level, sync::Role, wire::window::Dictionary};
 use cuntong_provisioning::judge::{Judgement, Known, Side};
 use quinn::{Connection, Endpoint, Incoming, ServerConfig};
 use rustls_pki_types::CertificateDer;
@@ -125,11 +125,7 @@ async fn shake(shared: &Shared, incoming: Incoming) -> Result<(Connection, Vec<u
         .await
         .map_err(|_late| "handshake took too long".to_owned())?
         .map_err(|e| e.to_string())?;
-    let alpn = connection
-        .handshake_data()
-        .and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok())
-        .and_then(|data| data.protocol)
-        .ok_or_else(|| "no protocol was agreed on".to_owned())?;
+    let alpn = tls::agreed(&connection).ok_or_else(|| "no protocol was agreed on".to_owned())?;
     Ok((connection, alpn))
 }
 
@@ -144,7 +140,10 @@ async fn serve(shared: &Arc<Shared>, connection: Connection, alpn: &[u8], mut wa
         }
         match (alpn == tls::ALPN_RENEW, full) {
             (true, _) => renewal::answer(shared, &connection, &known).await,
-            (false, true) => session(shared, connection, known, waiting).await,
+            (false, true) => {
+                let dictionary = tls::dictionary(alpn);
+                session(shared, connection, known, waiting, dictionary).await;
+            }
             (false, false) => connection.close(Close::Renew.code(), b"renew"),
         }
     }
@@ -178,7 +177,13 @@ pub(super) fn certificate(connection: &Connection) -> Option<Vec<u8>> {
     chain.first().map(|der| der.to_vec())
 }
 
-async fn session(shared: &Arc<Shared>, connection: Connection, known: Known, waiting: Waiting) {
+async fn session(
+    shared: &Arc<Shared>,
+    connection: Connection,
+    known: Known,
+    waiting: Waiting,
+    dictionary: Option<Dictionary>,
+) {
     let opened = tokio::time::timeout(shared.parts.config.hello, connection.accept_bi()).await;
     let Ok(Ok((send, receive))) = opened else {
         connection.close(Close::Silent.code(), b"");
@@ -191,6 +196,7 @@ async fn session(shared: &Arc<Shared>, connection: Connection, known: Known, wai
         receive,
         known,
         role: Role::Callee,
+        dictionary,
         waiting: Some(waiting),
     };
     let _ended = drive::run(shared, line, report).await;

@@ -6,6 +6,7 @@ use cuntong_protocol::wire::{
     Message,
     codec::{self, DecodeError},
     frame::{self, Deflater, Inflater},
+    window::{self, Dictionary},
 };
 use quinn::{RecvStream, SendStream};
 use tokio::sync::{mpsc, watch};
@@ -16,10 +17,21 @@ use super::limits;
 const READ_STEP: usize = 64 * 1024;
 
 /// Reads frames until the stream ends; what is not a message ends it too.
-pub(super) async fn read(mut stream: RecvStream, messages: mpsc::Sender<Result<Message, String>>) {
+pub(super) async fn read(
+    mut stream: RecvStream,
+    dictionary: Option<Dictionary>,
+    messages: mpsc::Sender<Result<Message, String>>,
+) {
     let mut inflater = Inflater::default();
+    let primed = match dictionary.map(|d| inflater.prime(&d)).transpose() {
+        Ok(primed) => primed.is_some(),
+        Err(error) => {
+            let _gone = messages.send(Err(error.to_string())).await;
+            return;
+        }
+    };
     loop {
-        let message = match next(&mut stream, &mut inflater).await {
+        let message = match next(&mut stream, primed, &mut inflater).await {
             Ok(Some(message)) => Ok(message),
             Ok(None) => return,
             Err(garbage) => Err(garbage),
@@ -32,13 +44,15 @@ pub(super) async fn read(mut stream: RecvStream, messages: mpsc::Sender<Result<M
 }
 
 /// The next message; `None` when the stream or the connection ended.
-async fn next(stream: &mut RecvStream, inflater: &mut Inflater) -> Result<Option<Message>, String> {
+async fn next(
+    stream: &mut RecvStream,
+    primed: bool,
+    inflater: &mut Inflater,
+) -> Result<Option<Message>, String> {
     loop {
-        let mut prefix = [0; 4];
-        if stream.read_exact(&mut prefix).await.is_err() {
+        let Some(length) = length(stream, primed).await? else {
             return Ok(None);
-        }
-        let length = frame::length(prefix).map_err(|e| e.to_string())?;
+        };
         let Some(frame) = exactly(stream, length).await else {
             return Ok(None);
         };
@@ -50,6 +64,32 @@ async fn next(stream: &mut RecvStream, inflater: &mut Inflater) -> Result<Option
             Err(garbage) => return Err(garbage.to_string()),
         }
     }
+}
+
+/// The length of the next frame; `None` when the stream or the connection ended.
+async fn length(stream: &mut RecvStream, primed: bool) -> Result<Option<usize>, String> {
+    let mut prefix = [0; 4];
+    if !primed {
+        if stream.read_exact(&mut prefix).await.is_err() {
+            return Ok(None);
+        }
+        let length = frame::length(prefix).map_err(|e| e.to_string())?;
+        return Ok(Some(length));
+    }
+    for have in 1..=window::LENGTH_BYTES_MAX {
+        if stream
+            .read_exact(&mut prefix[have - 1..have])
+            .await
+            .is_err()
+        {
+            return Ok(None);
+        }
+        let read = window::length(&prefix[..have]).map_err(|e| e.to_string())?;
+        if let Some((length, _taken)) = read {
+            return Ok(Some(length));
+        }
+    }
+    Err("a frame's length without an end".to_owned())
 }
 
 /// So many bytes, with memory for no more than has come.
@@ -124,10 +164,23 @@ impl Drop for Waiting {
 }
 
 /// Writes messages until there are no more, then ends the stream.
-pub(super) async fn write(mut stream: SendStream, mut waiting: Waiting) {
+pub(super) async fn write(
+    mut stream: SendStream,
+    dictionary: Option<Dictionary>,
+    mut waiting: Waiting,
+) {
     let mut deflater = Deflater::default();
+    if let Some(Err(error)) = dictionary.map(|d| deflater.prime(&d)) {
+        tracing::error!(%error, "a window cannot be primed");
+        return;
+    }
     while let Some(message) = waiting.messages.recv().await {
-        let frame = match deflater.frame(&message) {
+        let framed = if dictionary.is_some() {
+            window::frame(&mut deflater, &message)
+        } else {
+            deflater.frame(&message)
+        };
+        let frame = match framed {
             Ok(frame) => frame,
             Err(error) => {
                 tracing::error!(%error, "a message of ours does not fit a frame");

@@ -13,11 +13,16 @@ use std::{
     },
 };
 
-use cuntong_protocol::{control::signed::Trust, time::Millis};
+use cuntong_protocol::{
+    control::signed::Trust,
+    time::Millis,
+    wire::window::{self, DICTIONARIES, Dictionary, DictionaryId},
+};
 use cuntong_provisioning::{
     enrol::talk,
     judge::{Judgement, Refused, Side, judge_peer},
 };
+use data_encoding::HEXLOWER;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::{
     AlertDescription, CertificateError, DigitallySignedStruct, DistinguishedName, SignatureScheme,
@@ -33,6 +38,8 @@ use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime}
 
 /// What nodes of one county speak with each other.
 pub const ALPN: &[u8] = b"cuntong/1";
+/// The same with windows primed: followed by the name of a dictionary.
+const ALPN_PRIMED: &[u8] = b"cuntong/1+";
 /// What a node speaks to get a new certificate; the only thing an expired one may.
 pub const ALPN_RENEW: &[u8] = b"cuntong-renew/1";
 /// What a machine that is not a node yet speaks with the county.
@@ -151,6 +158,30 @@ pub(super) fn credulous(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsE
     client(own, Arc::new(Callee(None)), ALPN)
 }
 
+/// How a session may be spoken, the preferred way first.
+fn sessions() -> Vec<Vec<u8>> {
+    let primed = DICTIONARIES.iter().map(|dictionary| {
+        let name = HEXLOWER.encode(&dictionary.id().0);
+        [ALPN_PRIMED, name.as_bytes()].concat()
+    });
+    primed.chain([ALPN.to_vec()]).collect()
+}
+
+/// What was agreed on in the handshake.
+pub(super) fn agreed(connection: &quinn::Connection) -> Option<Vec<u8>> {
+    let data = connection.handshake_data()?;
+    let data = data
+        .downcast::<quinn::crypto::rustls::HandshakeData>()
+        .ok()?;
+    data.protocol
+}
+
+/// The dictionary that stands before the windows of a session spoken so.
+pub(super) fn dictionary(alpn: &[u8]) -> Option<Dictionary> {
+    let name = HEXLOWER.decode(alpn.strip_prefix(ALPN_PRIMED)?).ok()?;
+    window::named(DictionaryId(name.try_into().ok()?))
+}
+
 fn client(
     own: Arc<CertifiedKey>,
     verifier: Arc<Callee>,
@@ -162,7 +193,11 @@ fn client(
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(Arc::new(Own(own)));
-    config.alpn_protocols = vec![alpn.to_vec()];
+    config.alpn_protocols = if alpn == ALPN {
+        sessions()
+    } else {
+        vec![alpn.to_vec()]
+    };
     config.resumption = rustls::client::Resumption::disabled();
     config.enable_early_data = false;
     QuicClientConfig::try_from(config).map_err(TlsError::from)
@@ -181,7 +216,10 @@ pub(super) fn called(own: Arc<CertifiedKey>, ground: Ground) -> Result<QuicServe
         .map_err(TlsError::from)?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(Door { own, stranger }));
-    config.alpn_protocols = vec![ALPN.to_vec(), ALPN_RENEW.to_vec(), ALPN_ENROL.to_vec()];
+    config.alpn_protocols = sessions();
+    config
+        .alpn_protocols
+        .extend([ALPN_RENEW.to_vec(), ALPN_ENROL.to_vec()]);
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;

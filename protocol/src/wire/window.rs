@@ -1,8 +1,8 @@
 //! The dictionary that stands before a stream's compression window, and short frames.
 //!
-//! A dictionary is text that messages are likely to repeat. Both sides have it in the executable
-//! and name it by a hash in their greeting; from then on each direction's window is primed with it
-//! ([`Deflater::prime`], [`super::frame::Inflater::prime`]). A dictionary that was released is never changed: a
+//! A dictionary is text that messages are likely to repeat. Both sides have it in the executable;
+//! the handshake names it by a hash (`docs/formats/transport.md`), and each direction's window is
+//! primed with it before the first message ([`Deflater::prime`], [`super::frame::Inflater::prime`]). A dictionary that was released is never changed: a
 //! better one gets another name, and a node keeps those its peers may still have.
 
 use std::fmt;
@@ -58,16 +58,9 @@ impl Dictionary {
     }
 }
 
-/// What to name in a greeting.
-pub fn offered() -> Vec<DictionaryId> {
-    DICTIONARIES.iter().map(Dictionary::id).collect()
-}
-
-/// The dictionary to use with a peer that offered these: of those both have, the one that this
-/// list prefers. The called node chooses and says so.
-pub fn chosen(offered: &[DictionaryId]) -> Option<Dictionary> {
-    let both = |dictionary: &&Dictionary| offered.contains(&dictionary.id());
-    DICTIONARIES.iter().find(both).copied()
+/// The dictionary of this name, where the executable has it.
+pub fn named(id: DictionaryId) -> Option<Dictionary> {
+    DICTIONARIES.iter().find(|known| known.id() == id).copied()
 }
 
 /// A frame whose length is an unsigned LEB128 number of one to three bytes.
@@ -123,16 +116,9 @@ mod tests {
     #[test]
     fn the_released_dictionary_is_what_its_name_says() {
         assert!(DICTIONARIES[0].bytes().len() <= DICTIONARY_BYTES_MAX);
-        let names: Vec<_> = offered().iter().map(|id| format!("{id:?}")).collect();
-        insta::assert_snapshot!(names.join(" "), @"224d72370ff767ba");
-    }
-
-    #[test]
-    fn two_nodes_use_a_dictionary_both_have_or_none() {
-        let mine = DICTIONARIES[0];
-        let strange = DictionaryId([9; 8]);
-        assert_eq!(chosen(&[strange, mine.id()]), Some(mine));
-        assert_eq!(chosen(&[strange]), None);
+        insta::assert_snapshot!(format!("{:?}", DICTIONARIES[0].id()), @"224d72370ff767ba");
+        assert_eq!(named(DICTIONARIES[0].id()), Some(DICTIONARIES[0]));
+        assert_eq!(named(DictionaryId([9; 8])), None);
     }
 
     #[test]

@@ -9,7 +9,11 @@ use cuntong_protocol::{
         Effect, Input, Me, Peer, Role, Session,
         host::{Performed, perform},
     },
-    wire::{codec, frame::Deflater},
+    wire::{
+        codec,
+        frame::Deflater,
+        window::{self, DICTIONARIES},
+    },
 };
 
 use super::World;
@@ -31,7 +35,7 @@ pub struct Line {
 }
 
 /// Bytes of frames in one compression window per direction, as a link sends them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Meter {
     windows: [Deflater; 2],
     /// To the caller, to the callee.
@@ -39,11 +43,23 @@ pub struct Meter {
     pub messages: [u64; 2],
 }
 
+impl Default for Meter {
+    fn default() -> Self {
+        let mut windows = [Deflater::default(), Deflater::default()];
+        for window in &mut windows {
+            window.prime(&DICTIONARIES[0]).expect("it is a dictionary");
+        }
+        Self {
+            windows,
+            bytes: [0; 2],
+            messages: [0; 2],
+        }
+    }
+}
+
 impl Meter {
     fn count(&mut self, to: usize, message: &[u8]) {
-        let frame = self.windows[to]
-            .frame(message)
-            .expect("a message fits a frame");
+        let frame = window::frame(&mut self.windows[to], message).expect("a message fits a frame");
         self.bytes[to] += frame.len() as u64;
         self.messages[to] += 1;
     }
