@@ -143,19 +143,24 @@ pub(super) fn calling(
     ground: Ground,
     alpn: &[u8],
 ) -> Result<QuicClientConfig, TlsError> {
-    client(own, Arc::new(Callee(Some(ground))), alpn)
+    let offered = if alpn == ALPN {
+        sessions()
+    } else {
+        vec![alpn.to_vec()]
+    };
+    client(own, Arc::new(Callee(Some(ground))), offered)
 }
 
 /// One call to the county by a machine that has only a ticket: whoever answers is let talk, and
 /// the exchange itself proves that it is the county of the ticket.
 pub(super) fn enrolling(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsError> {
-    client(own, Arc::new(Callee(None)), ALPN_ENROL)
+    client(own, Arc::new(Callee(None)), vec![ALPN_ENROL.to_vec()])
 }
 
 /// A caller that believes whoever answers, for tests of the other side.
 #[cfg(test)]
 pub(super) fn credulous(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsError> {
-    client(own, Arc::new(Callee(None)), ALPN)
+    client(own, Arc::new(Callee(None)), vec![ALPN.to_vec()])
 }
 
 /// How a session may be spoken, the preferred way first.
@@ -185,7 +190,7 @@ pub(super) fn dictionary(alpn: &[u8]) -> Option<Dictionary> {
 fn client(
     own: Arc<CertifiedKey>,
     verifier: Arc<Callee>,
-    alpn: &[u8],
+    offered: Vec<Vec<u8>>,
 ) -> Result<QuicClientConfig, TlsError> {
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -193,11 +198,7 @@ fn client(
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(Arc::new(Own(own)));
-    config.alpn_protocols = if alpn == ALPN {
-        sessions()
-    } else {
-        vec![alpn.to_vec()]
-    };
+    config.alpn_protocols = offered;
     config.resumption = rustls::client::Resumption::disabled();
     config.enable_early_data = false;
     QuicClientConfig::try_from(config).map_err(TlsError::from)
