@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     id::{NodeId, SiteId},
     log::{Entry, Seal},
-    wire::{Hello, Welcome, Whole},
+    wire::{Hello, Welcome, Whole, pack::Pack},
 };
 
 const SCOPE: Scope = Scope {
@@ -189,6 +189,38 @@ fn a_batch_that_was_sent_as_a_pack_is_sent_whole_when_asked_and_no_other_is() {
     session.handle(answer, Millis(1_005)).unwrap();
     let sent = Effect::Send(Message::Push(found));
     assert_eq!(effects(&mut session), [sent]);
+}
+
+#[test]
+fn a_pack_of_another_scope_is_refused_unread_and_a_garbled_one_ends_the_session() {
+    let mut session = open(Role::Callee);
+    let pack = |scope| Pack {
+        log: LogId {
+            scope,
+            writer: writer(2),
+        },
+        first: 1,
+        at: Millis(5),
+        signature: [0; 64],
+        bytes: Vec::new(),
+    };
+    let elsewhere = Scope {
+        site: SiteId(9),
+        ..SCOPE
+    };
+    let came = |scope| Input::Message(Message::Pack(pack(scope)));
+    session.handle(came(elsewhere), Millis(1_002)).unwrap();
+    assert!(matches!(
+        &effects(&mut session)[..],
+        [Effect::Send(Message::Nack(refused))] if refused[0].rule == "G001"
+    ));
+    session.handle(came(SCOPE), Millis(1_003)).unwrap();
+    assert_eq!(effects(&mut session), [Effect::Unpack(pack(SCOPE))]);
+    let garbled = Input::Unpacked(Unpacked::Garbled);
+    assert_eq!(
+        session.handle(garbled, Millis(1_004)),
+        Err(Violation::Malformed("PACK"))
+    );
 }
 
 #[test]
