@@ -81,8 +81,8 @@ pub fn export(node: &Door, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
         at: now,
     };
     let path = if to.is_dir() {
-        let name = name_of(&trust, entry.site);
-        to.join(format!("{name}-{}.{EXTENSION}", stamp(now)))
+        let (from, to_whom) = (name_of(&trust, own), name_of(&trust, entry.site));
+        to.join(format!("{from}-{to_whom}-{}.{EXTENSION}", stamp(now)))
     } else {
         to.to_owned()
     };
