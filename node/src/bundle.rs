@@ -56,8 +56,8 @@ pub struct Imported {
     pub account: Account,
 }
 
-/// Writes what this node has for `peer` to `to`, a folder or a file that does not exist yet, and
-/// reads it back before success is said.
+/// Writes what this node has for `peer` to `to`, a folder or a file that does not exist yet;
+/// success is said once it is on the stick.
 ///
 /// # Errors
 /// No such peer, or one that may not have anything; a failing or full disk or stick.
@@ -267,10 +267,8 @@ fn name_of(trust: &Trust, site: SiteId) -> String {
 /// The moment on the wall, fit for the name of a file.
 fn stamp(at: Millis) -> String {
     let day = cuntong_protocol::calendar::civil_day(at);
-    let minute = at.0.div_euclid(60_000) + 8 * 60;
-    format!(
-        "{day}-{:02}{:02}",
-        minute.div_euclid(60).rem_euclid(24),
-        minute.rem_euclid(60)
-    )
+    // 8 hours: the one time zone of the country.
+    let seconds = (at.0.div_euclid(1000) + 8 * 3_600).rem_euclid(86_400);
+    let (minutes, s) = (seconds / 60, seconds % 60);
+    format!("{day}-{:02}{:02}{s:02}", minutes / 60, minutes % 60)
 }
