@@ -135,7 +135,7 @@ pub fn import(node: &Door, path: &Path) -> Result<Imported, Failure> {
 /// As [`import`].
 pub fn import_from(node: &Door, bytes: &mut dyn std::io::Read) -> Result<Imported, Failure> {
     let (trust, papers, own) = ground(node)?;
-    let copy = file::stage(bytes, &node.dir.join(STAGING))?;
+    let mut copy = file::stage(bytes, &node.dir.join(STAGING))?;
     let header = copy.header()?;
     if header.county != trust.county() {
         return Err(Failure::new(Exit::NotPermitted, "这个数据包属于另一个县"));

@@ -1,11 +1,11 @@
 //! What a bundle says: gathered from a store, and taken into another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cuntong_protocol::{
     id::{Kind, Scope},
     limits,
-    log::{Batch, LogHead, LogId},
+    log::{Batch, LogHead, LogId, Rejection},
     sync::{
         Effect, Input, Peer,
         host::{Replica as _, perform},
@@ -56,7 +56,7 @@ impl Account {
             self.taken, self.known, self.receipts
         );
         if self.refused > 0 {
-            words += &format!("；{} 条未收，已进隔离区", self.refused);
+            words += &format!("；{} 条未收", self.refused);
         }
         if self.early > 0 {
             words += &format!("；{} 条缺少更早的数据包，请先收取早先的一份", self.early);
@@ -130,12 +130,12 @@ pub fn plan(
     first.extend(controls.into_iter().map(Message::Ctrl));
     let mut receipts = store.receipts_for(&logs)?;
     receipts.retain(|r| r.held.iter().all(|(log, _)| shared.contains(&log.scope)));
-    first.extend(pages(receipts).map(Message::Ack));
+    first.extend(pages(&receipts).map(Message::Ack));
     let mut rejections = opening.rejections;
     rejections.retain(|r| shared.contains(&r.log.scope));
-    first.extend(pages(rejections).map(Message::Nack));
+    first.extend(pages(&rejections).map(Message::Nack));
     if peer.upstream {
-        first.extend(pages(opening.sightings).map(Message::Seen));
+        first.extend(pages(&opening.sightings).map(Message::Seen));
     }
     Ok(Plan { first, logs: on })
 }
@@ -171,14 +171,8 @@ const fn rank(kind: Kind) -> u8 {
     }
 }
 
-fn pages<T>(mut list: Vec<T>) -> impl Iterator<Item = Vec<T>> {
-    std::iter::from_fn(move || {
-        if list.is_empty() {
-            return None;
-        }
-        let rest = list.split_off(list.len().min(limits::LIST_MAX));
-        Some(std::mem::replace(&mut list, rest))
-    })
+fn pages<T: Clone>(list: &[T]) -> impl Iterator<Item = Vec<T>> {
+    list.chunks(limits::LIST_MAX).map(<[T]>::to_vec)
 }
 
 /// Takes in one message; returns what other sessions must hear.
@@ -249,8 +243,14 @@ fn greeted(
     if hello.writer.node != peer.node {
         return Ok(news);
     }
-    let holds = hello.vector.iter().copied().collect();
-    store.db.set_back(peer.node, &holds, account.made_at)?;
+    let holds: BTreeMap<LogId, LogHead> = hello.vector.iter().copied().collect();
+    let mut lost = store.db.receipted_by(peer.node)?;
+    lost.retain(|log, head| {
+        account.shared.contains(&log.scope) && holds.get(log).is_none_or(|held| held.seq < head.seq)
+    });
+    store
+        .db
+        .forget_receipts(peer.node, lost.keys(), account.made_at)?;
     if peer.upstream {
         let own = store.db.identity()?.writer;
         let mut fork = None;
@@ -323,14 +323,15 @@ fn pushed(
     let Some(Input::Admitted(admission)) = done.answers.pop() else {
         return Ok(done.news);
     };
-    let taken = admission.head.seq.saturating_sub(before.seq);
-    account.taken += taken;
-    let refused = admission.rejections.len() as u64;
-    if admission.rejections.iter().any(|r| r.is_whole()) {
+    if admission.rejections.iter().any(Rejection::is_whole) {
         account.refused += count;
     } else {
+        // The log goes past what was refused: it is not here all the same.
+        let fresh = admission.head.seq.saturating_sub(before.seq);
+        let refused = admission.rejections.len() as u64;
+        account.taken += fresh.saturating_sub(refused);
         account.refused += refused;
-        account.known += count.saturating_sub(taken);
+        account.known += count.saturating_sub(fresh);
     }
     if let Some(fork) = admission.fork {
         let own = log.writer.node == store.db.identity()?.node;

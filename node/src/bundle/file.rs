@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, BufWriter, Read, Seek as _, Write},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -11,7 +11,7 @@ use cuntong_protocol::{
     limits::BUNDLE_BYTES_MAX,
     wire::{
         Message,
-        bundle::{CLOSING_BYTES, Header, Tally},
+        bundle::{BundleError, CLOSING_BYTES, Header, Tally},
         codec::{self, DecodeError},
         frame::{self, Deflater, Inflater},
     },
@@ -117,10 +117,9 @@ impl Drop for Written {
     }
 }
 
-/// A private copy of a file somebody brought; it goes when dropped.
-pub(super) struct Copy {
-    path: PathBuf,
-}
+/// A private copy of what somebody brought, without a name: nobody can put another in its place
+/// between check and reading, and a power cut leaves nothing.
+pub(super) struct Copy(File);
 
 /// Opens a file somebody brought, without following a link.
 ///
@@ -149,26 +148,17 @@ pub(super) fn brought(path: &Path) -> Result<File, Failure> {
 /// A failing or full disk.
 pub(super) fn stage(from: &mut dyn Read, folder: &Path) -> Result<Copy, Failure> {
     fs::create_dir_all(folder).map_err(|e| of_file(folder, &e))?;
-    let copy = Copy {
-        path: folder.join("bundle"),
-    };
-    // Left by a power cut.
-    fs::remove_file(&copy.path).ok();
-    let mut to = private(&copy.path)?;
-    io::copy(&mut from.take(BUNDLE_BYTES_MAX), &mut to).map_err(|e| of_file(&copy.path, &e))?;
-    Ok(copy)
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        fs::remove_file(&self.path).ok();
-    }
+    let failed = |e: io::Error| of_file(folder, &e);
+    let mut copy = tempfile::tempfile_in(folder).map_err(failed)?;
+    io::copy(&mut from.take(BUNDLE_BYTES_MAX), &mut copy).map_err(failed)?;
+    Ok(Copy(copy))
 }
 
 impl Copy {
-    fn begin(&self) -> Result<(Header, BufReader<File>), Failure> {
-        let file = File::open(&self.path).map_err(|e| of_file(&self.path, &e))?;
-        let mut file = BufReader::new(file);
+    /// From the beginning; what was begun before is over.
+    fn begin(&mut self) -> Result<(Header, BufReader<&File>), Failure> {
+        self.0.rewind().map_err(Failure::fault)?;
+        let mut file = BufReader::new(&self.0);
         let mut prefix = [0; Header::PREFIX];
         let broken = |_short: io::Error| Failure::new(Exit::NotPermitted, "不是数据包文件");
         file.read_exact(&mut prefix).map_err(broken)?;
@@ -181,7 +171,7 @@ impl Copy {
     ///
     /// # Errors
     /// It is not a bundle.
-    pub(super) fn header(&self) -> Result<Header, Failure> {
+    pub(super) fn header(&mut self) -> Result<Header, Failure> {
         Ok(self.begin()?.0)
     }
 
@@ -190,7 +180,7 @@ impl Copy {
     /// # Errors
     /// The first thing that is wrong with it.
     pub(super) fn check(
-        &self,
+        &mut self,
         header: &Header,
         open: &SealKey,
         sign_key: &[u8; 32],
@@ -204,12 +194,13 @@ impl Copy {
     /// Begins to read its messages.
     ///
     /// # Errors
-    /// It is not sealed to `open`, or its header changed since it was read.
-    pub(super) fn open(&self, header: &Header, open: &SealKey) -> Result<Opened, Failure> {
-        let (found, file) = self.begin()?;
-        if found != *header {
-            return Err(Failure::fault("the copy of the bundle changed"));
-        }
+    /// It is not sealed to `open`.
+    pub(super) fn open<'a>(
+        &'a mut self,
+        header: &Header,
+        open: &'a SealKey,
+    ) -> Result<Opened<'a>, Failure> {
+        let (_header, file) = self.begin()?;
         let sealed = open
             .opening(file)
             .map_err(|_other_key| Failure::new(Exit::NotPermitted, "本机的密钥打不开这个数据包"))?;
@@ -223,14 +214,14 @@ impl Copy {
 }
 
 /// The messages of a bundle, one by one.
-pub(super) struct Opened {
-    sealed: Box<dyn Read>,
+pub(super) struct Opened<'a> {
+    sealed: Box<dyn Read + 'a>,
     inflater: Inflater,
     tally: Tally,
     closing: Option<[u8; CLOSING_BYTES]>,
 }
 
-impl Opened {
+impl Opened<'_> {
     /// The next message; `None` at the closing. What a newer version says besides is skipped.
     ///
     /// # Errors
@@ -253,16 +244,16 @@ impl Opened {
                 self.closing = Some(closing);
                 return Ok(None);
             }
-            let length = frame::length(prefix).map_err(not_taken)?;
+            let length = frame::length(prefix).map_err(garbled)?;
             let mut bytes = prefix.to_vec();
             bytes.resize(4 + length, 0);
             self.fill(&mut bytes[4..])?;
             self.tally.frame(&bytes).map_err(not_taken)?;
-            let message = self.inflater.message(&bytes[4..]).map_err(not_taken)?;
+            let message = self.inflater.message(&bytes[4..]).map_err(garbled)?;
             match codec::decode(&message) {
                 Ok(message) => return Ok(Some(message)),
                 Err(DecodeError::Unknown(_)) => {}
-                Err(garbage) => return Err(not_taken(garbage)),
+                Err(garbage) => return Err(garbled(garbage)),
             }
         }
     }
@@ -283,6 +274,12 @@ fn private(path: &Path) -> Result<File, Failure> {
 
 fn not_taken(why: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::NotPermitted, why)
+}
+
+/// What its sender sealed is no bundle: the words for the person, the rest for the log.
+fn garbled(why: impl std::fmt::Display) -> Failure {
+    tracing::warn!(%why, "a bundle that holds no messages");
+    not_taken(BundleError::Altered)
 }
 
 fn cut_short() -> Failure {

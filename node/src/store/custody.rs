@@ -133,22 +133,20 @@ impl Db {
         Ok(lines.into_iter().collect())
     }
 
-    /// Forgets receipts of a node for what it says itself, at `said`, that it does not hold: it was
-    /// set back. A receipt is as good as the disk it speaks of.
+    /// Forgets receipts a node signed before `said` for logs it no longer holds so far: it was set
+    /// back, and a receipt is as good as the disk it speaks of.
     ///
     /// # Errors
     /// A failing or full disk.
-    pub fn set_back(
+    pub fn forget_receipts<'a>(
         &mut self,
         holder: NodeId,
-        holds: &BTreeMap<LogId, LogHead>,
+        lost: impl Iterator<Item = &'a LogId>,
         said: Millis,
     ) -> Result<()> {
-        let receipted = self.receipted_by(holder)?;
         self.transact(|db| {
-            for (log, head) in &receipted {
-                let lost = holds.get(log).is_none_or(|held| held.seq < head.seq);
-                if let Some(row) = db.find_log(log)?.filter(|_| lost) {
+            for log in lost {
+                if let Some(row) = db.find_log(log)? {
                     db.exec(
                         "DELETE FROM receipt_line WHERE holder = ?1 AND log = ?2 AND at < ?3",
                         (&holder.0[..], row, said.0),
