@@ -20,6 +20,8 @@ pub fn executable(name: &str) -> PathBuf {
             // The whole workspace, as the tests were: another choice of crates would choose other
             // features of what they share, and build all of it again.
             .args(["build", "--quiet", "--locked", "--workspace", "--bins"])
+            // In the folder this very test lies in.
+            .args((!cfg!(debug_assertions)).then_some("--release"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()
             .expect("cargo runs");

@@ -78,16 +78,9 @@ impl Stolen {
 
     /// Connects and opens the one stream.
     pub async fn call(&self, address: SocketAddr) -> Line {
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("TLS 1.3")
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody))
-            .with_client_cert_resolver(Arc::new(Shown(self.shown.clone())));
-        tls.alpn_protocols = vec![cuntong_node::link::tls::ALPN.to_vec()];
-        let tls = QuicClientConfig::try_from(tls).expect("good for QUIC");
         let mut endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).expect("a socket");
-        endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(tls)));
+        let plain = vec![cuntong_node::link::tls::ALPN.to_vec()];
+        endpoint.set_default_client_config(calling(self.shown.clone(), plain));
         let connecting = endpoint
             .connect(address, "x.invalid")
             .expect("it may be called");
@@ -102,6 +95,20 @@ impl Stolen {
             inflater: Inflater::default(),
         }
     }
+}
+
+/// How a machine calls that shows this key and believes whoever answers; `alpn` is what it offers
+/// to speak, the preferred first.
+pub fn calling(shown: Arc<CertifiedKey>, alpn: Vec<Vec<u8>>) -> quinn::ClientConfig {
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody))
+        .with_client_cert_resolver(Arc::new(Shown(shown)));
+    tls.alpn_protocols = alpn;
+    let tls = QuicClientConfig::try_from(tls).expect("good for QUIC");
+    quinn::ClientConfig::new(Arc::new(tls))
 }
 
 fn now_ms() -> i64 {
