@@ -21,16 +21,13 @@ use cuntong_protocol::{
 use cuntong_provisioning::{enrol::Renewer, keys::NodeKeys};
 use quinn::Endpoint;
 use rustls::sign::CertifiedKey;
-use tokio::sync::{
-    broadcast::{self, error::RecvError},
-    mpsc, oneshot, watch,
-};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     clock::Clock,
     config,
     exit::{Exit, Failure},
-    news::{News, Told},
+    news::{Hearing, News},
     stop::Stop,
     store::{Store, StoreError},
     tickets::Tickets,
@@ -295,17 +292,20 @@ impl Links {
 }
 
 /// Keeps the county's word at hand for the next handshake, whoever brought the newest.
-async fn keep_trust(shared: Arc<Shared>, mut news: broadcast::Receiver<Told>) {
+async fn keep_trust(shared: Arc<Shared>, mut news: Hearing) {
     let stop = shared.parts.stop.clone();
     loop {
-        let changed = tokio::select! {
+        let told = tokio::select! {
             () = stop.stopped() => return,
-            told = news.recv() => match told {
-                Ok(told) => told.inputs.contains(&Input::ControlsChanged),
+            told = news.next() => told,
+        };
+        let changed = match &told {
+            Some(inputs) => inputs.contains(&Input::ControlsChanged),
+            None => {
                 // What was missed may have been it.
-                Err(RecvError::Lagged(_)) => true,
-                Err(RecvError::Closed) => return,
-            },
+                news = shared.parts.news.listen();
+                true
+            }
         };
         if changed {
             let _newest = shared.fresh_trust().await;

@@ -12,10 +12,7 @@ use cuntong_protocol::{
 };
 use cuntong_provisioning::judge::{Known, still_listed};
 use tokio::{
-    sync::{
-        broadcast::{self, error::RecvError},
-        mpsc,
-    },
+    sync::mpsc,
     time::{Instant, sleep_until},
 };
 
@@ -28,7 +25,7 @@ use super::{
     stream::{Outgoing, outgoing, read, write},
 };
 use crate::{
-    news::{Teller, Told},
+    news::{Hearing, Teller},
     store::{Linked, StoreError, Traffic},
 };
 
@@ -118,8 +115,7 @@ struct Driver {
     role: Role,
     spki: [u8; 32],
     trust: Arc<Trust>,
-    teller: Teller,
-    news: broadcast::Receiver<Told>,
+    news: Hearing,
     out: Outgoing,
     /// Since when the peer takes less than is said to it.
     full: Option<Instant>,
@@ -146,7 +142,7 @@ impl Driver {
         let parts = &shared.parts;
         let (known, role) = (&line.known, line.role);
         // Listening first: what is told from now on is not missed, what was is in the store.
-        let news = parts.news.listen();
+        let mut news = parts.news.listen();
         let trust = shared.fresh_trust().await;
         let writer = shared.writer().await.map_err(|e| failed(&e))?;
         let places = trust.places();
@@ -171,13 +167,13 @@ impl Driver {
         if line.dictionary.is_some() {
             session = session.reads_packs();
         }
+        news.of(session.shared(), session.peer().upstream);
         Ok(Self {
             session: Some(session),
             own: own.node,
             peer,
             role,
             spki: known.spki,
-            teller: parts.news.teller(),
             news,
             trust,
             out,
@@ -217,11 +213,9 @@ impl Driver {
                 None => Err(self.hung_up().await),
             },
             () = room, if full => Ok(Vec::new()),
-            told = self.news.recv() => match told {
-                Ok(told) => self.hear(told).await,
-                Err(RecvError::Lagged(_) | RecvError::Closed) => {
-                    Err(Ended::new(Close::Stop, Reason::Busy, "fell behind the news"))
-                }
+            told = self.news.next() => match told {
+                Some(inputs) => self.hear(inputs).await,
+                None => Err(Ended::new(Close::Stop, Reason::Busy, "fell behind the news")),
             },
             () = due => Ok(vec![Input::Tick]),
             what = patience => Err(Ended::new(Close::Silent, Reason::HubDown, what)),
@@ -287,7 +281,7 @@ impl Driver {
             .ok_or_else(|| lost(&"a session was lost"))?;
         let shared = self.shared.clone();
         let (of_thread, peer, out) = (shared.clone(), self.peer.clone(), self.out.clone());
-        let teller = self.teller;
+        let teller = self.news.teller();
         let connection = self.connection.clone();
         let worked = tokio::task::spawn_blocking(move || {
             let mut work = Work::default();
@@ -332,11 +326,7 @@ impl Driver {
     }
 
     /// News of another session or of this desk.
-    async fn hear(&mut self, told: Told) -> Result<Vec<Input>, Ended> {
-        if told.from == self.teller {
-            return Ok(Vec::new());
-        }
-        let mut inputs = told.inputs.to_vec();
+    async fn hear(&mut self, mut inputs: Vec<Input>) -> Result<Vec<Input>, Ended> {
         if inputs.contains(&Input::ControlsChanged) {
             inputs.extend(self.judge_again().await?);
         }

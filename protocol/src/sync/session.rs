@@ -140,6 +140,11 @@ impl Session {
         &self.peer
     }
 
+    /// The scopes both nodes may read: news of others does not concern this session.
+    pub fn shared(&self) -> impl Iterator<Item = Scope> {
+        self.shared.iter().copied()
+    }
+
     /// Takes in what happened. `now` never goes back within a session.
     ///
     /// # Errors
