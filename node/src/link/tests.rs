@@ -2,5 +2,6 @@
 
 mod enrolment;
 pub(super) mod land;
+mod resumed;
 mod sessions;
 mod siege;
