@@ -13,9 +13,9 @@ use super::{
     carrier::{Carrier, Connection},
     drive::{self, Event},
     limits,
-    reach::{Lead, reach},
+    reach::{self, Lead},
     reason::{self, Close, Failed, Reason},
-    renewal, tcp, tls,
+    renewal, tls,
     way_back::WayBack,
 };
 use crate::clock;
@@ -370,7 +370,7 @@ pub(super) async fn call(
     index: usize,
     alpn: &[u8],
 ) -> Result<drive::Line, Failed> {
-    let connection = connect(shared, index, alpn).await?;
+    let connection = reach::upstream(shared, index, alpn).await?;
     let ground = shared.ground();
     let judged = connection
         .certificate()
@@ -402,35 +402,6 @@ fn hang_up(connection: &Connection, why: &str) -> Failed {
     Failed::new(Reason::Certificate, why)
 }
 
-/// A connection by whichever carrier answers, and which is to be tried first the next time.
-async fn connect(shared: &Shared, index: usize, alpn: &[u8]) -> Result<Connection, Failed> {
-    let config = &shared.parts.config;
-    let to = resolve(&config.upstream[index]).await?;
-    let lead = shared.lead(index);
-    let reached = reach(
-        config.carrier,
-        lead,
-        config.handshake,
-        by_quic(shared, to, alpn),
-        by_tcp(shared, to, alpn),
-    )
-    .await;
-    let next = match &reached {
-        Ok(connection) => {
-            let carrier = connection.carrier();
-            tracing::info!(upstream = index, carrier = carrier.word(), "called");
-            match carrier {
-                Carrier::Quic => Lead::Quic,
-                Carrier::Tcp => Lead::Both,
-            }
-        }
-        Err(failed) if failed.silent => Lead::default(),
-        Err(_answered) => lead,
-    };
-    shared.note(index, |up| up.lead = next);
-    reached
-}
-
 /// A connection by QUIC.
 pub(super) async fn by_quic(
     shared: &Shared,
@@ -450,15 +421,6 @@ pub(super) async fn by_quic(
         shared.clock_in_doubt(),
     );
     called.await.map(Connection::Quic)
-}
-
-/// A connection by TCP.
-async fn by_tcp(shared: &Shared, to: SocketAddr, alpn: &[u8]) -> Result<Connection, Failed> {
-    let crypto = tls::calling_by_tcp(shared.own(), Some(shared.ground()), alpn)
-        .map_err(|error| Failed::new(Reason::Certificate, error))?;
-    let (link, doubt) = (&shared.parts.config, shared.clock_in_doubt());
-    let called = tcp::call(crypto, to, link, &shared.lines, doubt).await;
-    called.map(Connection::Tcp)
 }
 
 /// The handshake, within its time.
