@@ -167,8 +167,12 @@ impl Driver {
         };
         let mine = policy::scopes_read_by(places, own.site);
         let theirs = policy::scopes_read_by(places, peer.site);
+        let mut session = Session::new(role, me, peer.clone(), mine, &theirs);
+        if line.dictionary.is_some() {
+            session = session.reads_packs();
+        }
         Ok(Self {
-            session: Some(Session::new(role, me, peer.clone(), mine, &theirs)),
+            session: Some(session),
             own: own.node,
             peer,
             role,

@@ -102,6 +102,12 @@ impl Session {
             self.begin_repair(scope);
             return false;
         }
+        self.tell_proofs();
+        self.provable().iter().all(|s| self.is_proved(*s))
+    }
+
+    /// Proves the scopes that are not, as far as this side goes.
+    pub(super) fn tell_proofs(&mut self) {
         let scopes = self.provable();
         let missing: Vec<_> = scopes
             .iter()
@@ -112,7 +118,6 @@ impl Session {
             self.proofs.asked = true;
             self.effect(Effect::Digest(missing));
         }
-        scopes.iter().all(|s| self.is_proved(*s))
     }
 
     /// Scopes with entries, none of whose logs is left out of this session.

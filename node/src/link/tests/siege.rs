@@ -187,6 +187,8 @@ pub(super) fn hello_of(node: NodeId, boot: [u8; 8]) -> Message {
         product: String::new(),
         waiting: (0, 0),
         lacking: Vec::new(),
+        since: None,
+        parts: None,
     })
 }
 

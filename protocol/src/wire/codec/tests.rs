@@ -9,7 +9,7 @@ use crate::{
     id::{Chain, ChangeHash, DocId, Kind, NodeId, Scope, SiteId, Writer},
     log::{Entry, LogHead, LogId, Seal},
     time::Millis,
-    wire::{Fork, ScopeHeads, ScopeProof, Sighting, Version, Want, Whole, pack::Pack},
+    wire::{Fork, ScopeHeads, ScopeProof, Sighting, VectorPart, Version, Want, Whole, pack::Pack},
 };
 
 const LOG: LogId = LogId {
@@ -67,6 +67,8 @@ fn hello() -> Hello {
         product: "0.1.0".into(),
         waiting: (5, 86_400),
         lacking: vec![LOG],
+        since: None,
+        parts: None,
     }
 }
 
@@ -94,6 +96,8 @@ fn welcome() -> Welcome {
         time: AT,
         receipts: vec![receipt()],
         product: "0.1.0".into(),
+        since: None,
+        parts: None,
     }
 }
 
@@ -120,6 +124,15 @@ fn sighting() -> Sighting {
 }
 
 /// One of every message, with the name it has in `docs/formats/wire.md`.
+fn vector_part() -> VectorPart {
+    VectorPart {
+        part: 1,
+        parts: 2,
+        whole: true,
+        logs: vec![(LOG, HEAD)],
+    }
+}
+
 fn all() -> Vec<(&'static str, Message)> {
     let proof = ScopeProof {
         scope: LOG.scope,
@@ -174,6 +187,26 @@ fn all() -> Vec<(&'static str, Message)> {
                 first: 299,
             }),
         ),
+        ("VECTOR", Message::Vector(vector_part())),
+    ]
+}
+
+/// Greetings with what was added in 1.2.
+fn told_as_differences() -> Vec<(&'static str, Message)> {
+    let (since, parts) = (Some(0x1122_3344_5566_7788), Some(2));
+    let hello = Hello {
+        since,
+        parts,
+        ..hello()
+    };
+    let welcome = Welcome {
+        since,
+        parts,
+        ..welcome()
+    };
+    vec![
+        ("HELLO-1.2", Message::Hello(hello)),
+        ("WELCOME-1.2", Message::Welcome(welcome)),
     ]
 }
 
@@ -182,7 +215,7 @@ fn all() -> Vec<(&'static str, Message)> {
 #[test]
 fn every_message_has_the_bytes_it_always_had() {
     let mut golden = String::new();
-    for (name, message) in all() {
+    for (name, message) in all().into_iter().chain(told_as_differences()) {
         let bytes = encode(&message);
         assert_eq!(decode(&bytes), Ok(message));
         writeln!(golden, "{name} {}", HEXLOWER.encode(&bytes)).unwrap();
@@ -227,9 +260,16 @@ fn with_trailing_field(message: &Message) -> Vec<u8> {
 #[test]
 fn a_field_added_at_the_end_by_a_newer_version_is_skipped() {
     let structs = [
-        "HELLO", "WELCOME", "PUSH", "HEADS", "WANT", "FORK", "UPGRADE",
+        "HELLO-1.2",
+        "WELCOME-1.2",
+        "PUSH",
+        "HEADS",
+        "WANT",
+        "FORK",
+        "UPGRADE",
+        "VECTOR",
     ];
-    for (name, message) in all() {
+    for (name, message) in all().into_iter().chain(told_as_differences()) {
         if structs.contains(&name) {
             assert_eq!(
                 decode(&with_trailing_field(&message)),
