@@ -2,6 +2,7 @@
 //! folder is not listed here.
 
 mod browser;
+mod carriers;
 mod formats;
 mod histories;
 mod hostile;

@@ -25,6 +25,8 @@ struct PeerView {
     next_try: Option<String>,
     custody: String,
     last: String,
+    /// UDP is blocked: the link stands by TCP.
+    spare: bool,
 }
 
 struct SessionView {
@@ -133,6 +135,7 @@ fn peer(row: &PeerRow, now: Millis) -> PeerView {
         }),
         custody: moment(row.custody_at),
         last: moment(row.last_session_at),
+        spare: row.carrier.as_deref() == Some("tcp"),
     }
 }
 
@@ -184,6 +187,14 @@ mod tests {
             .has("自动重试")
             .has("现在试");
         page.has("退回箱").has("G508").has("重做").has("标为看过");
+    }
+
+    #[tokio::test]
+    async fn a_link_by_tcp_says_so() {
+        let page = Browser::agent(FakeDesk::township()).get("/sync").await;
+        page.has("已连接").has("经 TCP 备用线路");
+        let page = Browser::agent(FakeDesk::village()).get("/sync").await;
+        page.has_not("TCP");
     }
 
     #[tokio::test]

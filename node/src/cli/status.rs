@@ -43,6 +43,9 @@ fn words(status: &Value) -> String {
             text(peer, "name"),
             state(text(peer, "state"))
         ));
+        if text(peer, "carrier") == "tcp" {
+            out.push_str(",经 TCP 备用线路");
+        }
         if !reason.is_empty() {
             out.push_str(&format!("({reason})"));
         }

@@ -141,6 +141,8 @@ pub struct Upstream {
     /// Class of the last failure.
     pub reason: Option<String>,
     pub custody_at: Option<Millis>,
+    /// What carries the session, while there is one: `quic` or `tcp`.
+    pub carrier: Option<String>,
 }
 
 /// `notice publish`, `notice withdraw`.
@@ -307,6 +309,7 @@ fn upstream(peer: PeerRow) -> Upstream {
         state: peer.state,
         reason: peer.reason.map(|(code, _)| code),
         custody_at: peer.custody_at,
+        carrier: peer.carrier,
     }
 }
 

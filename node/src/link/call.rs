@@ -110,8 +110,11 @@ async fn connect(
         config.handshake,
         by_quic(shared, index, to, alpn, hopeful),
         by_tcp(shared, to, alpn),
-    )
-    .await;
+    );
+    let reached = tokio::select! {
+        reached = reached => reached,
+        () = shared.parts.stop.stopped() => Err(Failed::new(Reason::HubDown, "stopping here")),
+    };
     let next = match &reached {
         Ok((connection, _early)) => {
             let carrier = connection.carrier();

@@ -200,6 +200,12 @@ pub(super) fn credulous(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsE
     client(own, Arc::new(Callee::of(None)), vec![ALPN.to_vec()])
 }
 
+/// The same by TCP.
+#[cfg(test)]
+pub(super) fn credulous_by_tcp(own: Arc<CertifiedKey>) -> Result<rustls::ClientConfig, TlsError> {
+    plain_client(own, Arc::new(Callee::of(None)), vec![ALPN.to_vec()])
+}
+
 /// The protocols to offer for one: a session may be spoken in several ways.
 fn offered(alpn: &[u8]) -> Vec<Vec<u8>> {
     if alpn == ALPN {
