@@ -31,6 +31,7 @@ pub mod replica;
 pub mod schema;
 pub mod settle;
 mod shelf;
+mod sketch;
 mod spent;
 pub mod verify;
 

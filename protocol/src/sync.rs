@@ -10,7 +10,7 @@
 //!         ◀───────────── CTRL           before any PUSH, in both directions
 //!   PUSH ⇄ ACK, NACK                    both ways, until neither lacks anything
 //!   PROOF ⇄ PROOF                       equal vectors must mean equal documents
-//!   (HEADS, WANT, PUSH, PROOF)          once per scope, when they do not
+//!   (SKETCH, WANT, PUSH, PROOF)         once per scope, when they do not
 //!   PUSH ⇄ ACK …                        what is committed later, as long as the link stands
 //! ```
 //!
@@ -24,7 +24,11 @@ use crate::{
     log::{Batch, LogHead, LogId, Receipt, Rejection, Seal},
     role::Level,
     time::Millis,
-    wire::{Fork, Message, ScopeProof, Sighting, Version, Whole, pack::Pack},
+    wire::{
+        Fork, Message, ScopeProof, Sighting, Version, Whole,
+        pack::Pack,
+        sketch::{Ask, Drawn},
+    },
 };
 
 mod custody;
@@ -35,6 +39,7 @@ pub mod host;
 mod packs;
 mod proof;
 mod session;
+mod sketch;
 
 pub use session::Session;
 
@@ -164,6 +169,8 @@ pub enum Input {
     Digests(Vec<ScopeProof>),
     /// Answers [`Effect::ReadHeads`]: every document of the scope.
     Heads(Scope, Vec<(DocId, Vec<ChangeHash>)>),
+    /// Answers [`Effect::ReadSketch`].
+    Sketch(Drawn),
     /// Answers [`Effect::ReadDocs`]: sealed batches that hold all entries of those documents.
     DocBatches(Vec<Batch>),
     /// News: entries became durable here, by a person or through another session.
@@ -221,6 +228,8 @@ pub enum Effect {
     Reject(Vec<Rejection>),
     Digest(Vec<Scope>),
     ReadHeads(Scope),
+    /// Cells over every document of a scope.
+    ReadSketch(Ask),
     ReadDocs(Vec<DocId>),
     /// A log of this node's own forked, or is longer elsewhere: begin a new epoch.
     BeginEpoch(Fork),

@@ -224,7 +224,8 @@ pub fn take(
         | Message::Fork(_)
         | Message::Upgrade(_)
         | Message::Pack(_)
-        | Message::Whole(_) => Ok(Vec::new()),
+        | Message::Whole(_)
+        | Message::Sketch(_) => Ok(Vec::new()),
     }
 }
 

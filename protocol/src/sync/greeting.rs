@@ -9,7 +9,7 @@ use crate::{
         Closing, Effect, Met, Opening, Role, Session, Violation,
         session::{Class, Phase},
     },
-    wire::{Hello, Message, PACKS_SINCE, Sighting, VERSION, Welcome},
+    wire::{Hello, Message, PACKS_SINCE, SKETCH_SINCE, Sighting, VERSION, Welcome},
 };
 
 impl Session {
@@ -141,6 +141,7 @@ impl Session {
         }
         self.their_boot = Some(met.boot);
         self.packs = met.version.minor >= PACKS_SINCE;
+        self.sketches = met.version.minor >= SKETCH_SINCE;
         self.effect(Effect::Met(met));
         Ok(())
     }

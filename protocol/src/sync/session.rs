@@ -44,6 +44,8 @@ pub struct Session {
     controls_taking: usize,
     /// The peer reads packs.
     pub(super) packs: bool,
+    /// The peer reads sketches.
+    pub(super) sketches: bool,
     pub(super) flow: Flow,
     pub(super) proofs: Proofs,
     pub(super) report: Settled,
@@ -111,6 +113,7 @@ impl Session {
             controls_asked: false,
             controls_taking: 0,
             packs: false,
+            sketches: false,
             flow: Flow::default(),
             proofs: Proofs::default(),
             report: Settled::default(),
@@ -215,6 +218,7 @@ impl Session {
             }
             Input::Digests(proofs) => self.digests(proofs),
             Input::Heads(scope, heads) => self.own_heads(scope, heads),
+            Input::Sketch(drawn) => self.own_sketch(drawn),
             Input::DocBatches(batches) => self.doc_batches(batches),
             Input::Committed(heads) => self.committed(&heads),
             Input::Receipts(receipts) => self.carry_receipts(receipts),
@@ -233,6 +237,7 @@ impl Session {
         if self.phase != Phase::Open {
             return;
         }
+        self.serve_more();
         if !self.controls_asked {
             self.read_next();
         }
@@ -323,6 +328,7 @@ impl Session {
                 Ok(())
             }
             Message::Heads(heads) => self.their_heads(heads),
+            Message::Sketch(sketch) => self.their_sketch(&sketch),
             Message::Want(want) => {
                 self.wanted(want);
                 Ok(())

@@ -9,7 +9,11 @@ use crate::{
     id::{Chain, ChangeHash, DocId, Kind, NodeId, Scope, SiteId, Writer},
     log::{Entry, LogHead, LogId, Seal},
     time::Millis,
-    wire::{Fork, ScopeHeads, ScopeProof, Sighting, Version, Want, Whole, pack::Pack},
+    wire::{
+        Fork, ScopeHeads, ScopeProof, Sighting, Version, Want, Whole,
+        pack::Pack,
+        sketch::{Ask, Sketch, Sketcher},
+    },
 };
 
 const LOG: LogId = LogId {
@@ -107,6 +111,21 @@ fn pack() -> Pack {
     }
 }
 
+/// Three documents in four cells.
+fn sketch() -> Sketch {
+    let ask = Ask {
+        scope: LOG.scope,
+        key: None,
+        first: 0,
+        upto: 4,
+    };
+    let mut sketcher = Sketcher::new(&ask, [0x88; 16]);
+    for n in 1..=3 {
+        sketcher.add(DocId::new(LOG.scope, [n; 11]), u64::from(n));
+    }
+    sketcher.finish().message()
+}
+
 fn sighting() -> Sighting {
     Sighting {
         node: NodeId([0x11; 8]),
@@ -174,6 +193,7 @@ fn all() -> Vec<(&'static str, Message)> {
                 first: 299,
             }),
         ),
+        ("SKETCH", Message::Sketch(sketch())),
     ]
 }
 
@@ -227,7 +247,7 @@ fn with_trailing_field(message: &Message) -> Vec<u8> {
 #[test]
 fn a_field_added_at_the_end_by_a_newer_version_is_skipped() {
     let structs = [
-        "HELLO", "WELCOME", "PUSH", "HEADS", "WANT", "FORK", "UPGRADE",
+        "HELLO", "WELCOME", "PUSH", "HEADS", "WANT", "FORK", "UPGRADE", "SKETCH",
     ];
     for (name, message) in all() {
         if structs.contains(&name) {
@@ -370,7 +390,7 @@ proptest! {
 
     #[test]
     fn no_edit_of_a_message_makes_decoding_panic(
-        which in 0_usize..12,
+        which in 0_usize..16,
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..3), 1..6),
     ) {
         let mut bytes = encode(&all()[which].1);
