@@ -25,7 +25,7 @@ use crate::{
     role::Level,
     time::Millis,
     wire::{
-        Fork, Message, ScopeProof, Sighting, Version, Whole,
+        Fork, Hello, Message, ScopeProof, Sighting, Version, Welcome, Whole,
         pack::Pack,
         sketch::{Ask, Drawn},
     },
@@ -83,6 +83,40 @@ pub struct Met {
     pub waiting: Option<(u64, u64)>,
     /// Entries in its own logs, by its vector.
     pub written: u64,
+}
+
+impl Met {
+    /// Of a node that called.
+    pub fn of_caller(hello: &Hello) -> Self {
+        Self {
+            version: hello.version,
+            writer: hello.writer,
+            boot: hello.boot,
+            time: hello.time,
+            product: hello.product.clone(),
+            waiting: Some(hello.waiting),
+            written: written(&hello.vector, hello.writer),
+        }
+    }
+
+    /// Of a node that was called.
+    pub fn of_callee(welcome: &Welcome) -> Self {
+        Self {
+            version: welcome.version,
+            writer: welcome.writer,
+            boot: welcome.boot,
+            time: welcome.time,
+            product: welcome.product.clone(),
+            waiting: None,
+            written: written(&welcome.vector, welcome.writer),
+        }
+    }
+}
+
+/// Entries in the logs of a node, whatever its epoch, by a vector.
+fn written(vector: &[(LogId, LogHead)], writer: Writer) -> u64 {
+    let own = vector.iter().filter(|(l, _)| l.writer.node == writer.node);
+    own.fold(0, |sum, (_, head)| sum.saturating_add(head.seq))
 }
 
 /// What a session needs to begin.

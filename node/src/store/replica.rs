@@ -68,23 +68,9 @@ impl Replica for Linked<'_> {
     }
 
     fn met(&mut self, peer: &Peer, met: &Met) -> Result<Vec<Sighting>> {
-        let (waiting, age) = met.waiting.unwrap_or_default();
-        let age_ms = age.saturating_mul(1000).min(i64::MAX as u64).cast_signed();
-        let sighting = Sighting {
-            node: peer.node,
-            at: self.now,
-            clock_offset_ms: Some(met.time.since(self.now)),
-            product: met.product.clone(),
-            epoch: met.writer.epoch,
-            written: met.written,
-            waiting_since: (waiting > 0).then(|| self.now.after(-age_ms)),
-        };
-        let _newer = self.db.note_sighting(&sighting, None)?;
-        Ok(if peer.upstream {
-            Vec::new()
-        } else {
-            vec![sighting]
-        })
+        let offset = met.time.since(self.now);
+        let seen = self.introduced(peer, met, self.now, Some(offset))?;
+        Ok(seen.filter(|_| !peer.upstream).into_iter().collect())
     }
 
     fn seen(&mut self, peer: &Peer, sightings: Vec<Sighting>) -> Result<Vec<Sighting>> {
@@ -224,7 +210,39 @@ impl Replica for Linked<'_> {
     }
 }
 
+impl<'a> Linked<'a> {
+    /// The store at one moment, where no traffic is counted.
+    pub fn new(db: &'a mut Db, now: Millis) -> Self {
+        let traffic = Traffic::default();
+        Self { db, now, traffic }
+    }
+}
+
 impl Linked<'_> {
+    /// Notes what a peer said of itself at that moment, by the clock here; `None` when something
+    /// later was heard of it.
+    pub(crate) fn introduced(
+        &mut self,
+        peer: &Peer,
+        met: &Met,
+        at: Millis,
+        clock_offset_ms: Option<i64>,
+    ) -> Result<Option<Sighting>> {
+        let (waiting, age) = met.waiting.unwrap_or_default();
+        let age_ms = age.saturating_mul(1000).min(i64::MAX as u64).cast_signed();
+        let sighting = Sighting {
+            node: peer.node,
+            at,
+            clock_offset_ms,
+            product: met.product.clone(),
+            epoch: met.writer.epoch,
+            written: met.written,
+            waiting_since: (waiting > 0).then(|| at.after(-age_ms)),
+        };
+        let newer = self.db.note_sighting(&sighting, None)?;
+        Ok(newer.then_some(sighting))
+    }
+
     /// Receipts for logs a peer below asked about: this node's own, made now, and the county's.
     pub(crate) fn receipts_for(&self, logs: &[LogId]) -> Result<Vec<Receipt>> {
         // One per site: it may be carried to a node that must not hear of other sites.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    id::{Kind, Scope},
+    id::Scope,
     limits,
     log::{Batch, LogHead, LogId, Rejection},
     sync::{Admission, Effect, Found, Session, Violation},
@@ -127,17 +127,12 @@ impl Flow {
 
     /// The log to read next, and from where.
     fn next(&self) -> Option<(LogId, LogHead)> {
-        let rank = |log: &LogId| match log.scope.kind {
-            Kind::Handling => 0,
-            Kind::Application => 1,
-            Kind::Notice => 2,
-        };
         self.held
             .iter()
             .filter(|(log, _)| !self.stalled.contains(log) && !self.dry.contains(log))
             .map(|(log, head)| (log, head, self.reached(log)))
             .filter(|(_, head, reached)| reached.seq < head.seq)
-            .min_by_key(|(log, _, _)| rank(log))
+            .min_by_key(|(log, _, _)| log.scope.kind.turn())
             .map(|(log, _, reached)| (*log, reached))
     }
 

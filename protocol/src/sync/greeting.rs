@@ -2,7 +2,6 @@
 
 use crate::{
     control::ControlKey,
-    id::Writer,
     limits,
     log::{LogHead, LogId},
     sync::{
@@ -85,15 +84,7 @@ impl Session {
             self.close(Closing::Version(hello.version));
             return Ok(());
         }
-        self.met(Met {
-            version: hello.version,
-            writer: hello.writer,
-            boot: hello.boot,
-            time: hello.time,
-            product: hello.product.clone(),
-            waiting: Some(hello.waiting),
-            written: written(&hello.vector, hello.writer),
-        })?;
+        self.met(Met::of_caller(&hello))?;
         let mut lacking = hello.lacking.clone();
         lacking.retain(|log| self.shared.contains(&log.scope));
         self.phase = Phase::Opening;
@@ -107,15 +98,7 @@ impl Session {
             self.close(Closing::Version(welcome.version));
             return Ok(());
         }
-        self.met(Met {
-            version: welcome.version,
-            writer: welcome.writer,
-            boot: welcome.boot,
-            time: welcome.time,
-            product: welcome.product,
-            waiting: None,
-            written: written(&welcome.vector, welcome.writer),
-        })?;
+        self.met(Met::of_callee(&welcome))?;
         if !welcome.receipts.is_empty() {
             self.acknowledged(welcome.receipts);
         }
@@ -128,10 +111,8 @@ impl Session {
             return;
         }
         sightings.retain(|s| s.node != self.peer.node && s.node != self.me.writer.node);
-        while !sightings.is_empty() {
-            let rest = sightings.split_off(sightings.len().min(limits::LIST_MAX));
-            self.send(Class::Last, Message::Seen(sightings));
-            sightings = rest;
+        for page in sightings.chunks(limits::LIST_MAX) {
+            self.send(Class::Last, Message::Seen(page.to_vec()));
         }
     }
 
@@ -161,10 +142,4 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// Entries in the logs of a node, whatever its epoch, by a vector.
-fn written(vector: &[(LogId, LogHead)], writer: Writer) -> u64 {
-    let own = vector.iter().filter(|(l, _)| l.writer.node == writer.node);
-    own.fold(0, |sum, (_, head)| sum.saturating_add(head.seq))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cuntong_node::store::{Linked, Traffic};
+use cuntong_node::store::Linked;
 use cuntong_protocol::{
     policy,
     sync::{
@@ -258,15 +258,7 @@ impl World {
                 }
                 Some(effect) => {
                     let done = self.with(at, |db, now| {
-                        perform(
-                            effect,
-                            &peer,
-                            &mut Linked {
-                                db,
-                                now,
-                                traffic: Traffic::default(),
-                            },
-                        )
+                        perform(effect, &peer, &mut Linked::new(db, now))
                     });
                     let Some(Performed {
                         answers,

@@ -15,7 +15,7 @@ use cuntong_protocol::{
 };
 
 use crate::store::{
-    Db, Held, Linked, Traffic,
+    Db, Held, Linked,
     fixture::{
         County, HUB, NOW, SHIQIAO, TOWN, acts, assert_equal, case, log_case, opening, roster_with,
         send, write,
@@ -73,11 +73,7 @@ fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>, now: Millis) -> bool {
             continue;
         }
         let peer = at.session.peer().clone();
-        let mut linked = Linked {
-            db: at.db,
-            now,
-            traffic: Traffic::default(),
-        };
+        let mut linked = Linked::new(at.db, now);
         let Performed { answers, .. } = perform(effect, &peer, &mut linked).unwrap();
         at.coming.extend(answers);
     }
