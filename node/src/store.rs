@@ -25,6 +25,7 @@ pub mod log;
 pub mod meta;
 pub mod peers;
 pub mod people;
+pub mod recount;
 pub mod refuse;
 pub mod repair;
 pub mod replica;
@@ -50,6 +51,7 @@ pub use epoch::{FileMarker, Marker, MarkerState, MemoryMarker, Why};
 pub use error::{Result, StoreError};
 pub use handle::Store;
 pub use people::{Lockout, PersonSession};
+pub use recount::Recounted;
 pub use replica::{Linked, Traffic};
 pub use verify::Report;
 

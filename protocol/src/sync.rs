@@ -264,6 +264,8 @@ pub enum Effect {
     ReadHeads(Scope),
     /// Cells over every document of a scope.
     ReadSketch(Ask),
+    /// The digest kept of a scope is not that of its documents: sum it up again.
+    Resum(Scope),
     ReadDocs(Vec<DocId>),
     /// A log of this node's own forked, or is longer elsewhere: begin a new epoch.
     BeginEpoch(Fork),
@@ -283,6 +285,8 @@ pub struct Settled {
     pub received: u64,
     /// Documents asked for again because digests differed.
     pub repaired: u64,
+    /// The same, scope by scope.
+    pub repairs: Vec<(Scope, u64)>,
     /// Scopes that still differ.
     pub mismatched: Vec<Scope>,
     /// Logs left out of this session: forked or refused as a whole.

@@ -170,6 +170,10 @@ impl Replica for Linked<'_> {
         self.db.sketch(peer.node, ask, self.now)
     }
 
+    fn resum(&mut self, scope: Scope) -> Result<()> {
+        self.db.resum_scope(scope).map(drop)
+    }
+
     fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>> {
         self.db.batches_of(docs)
     }

@@ -62,6 +62,8 @@ pub trait Replica {
     /// Cells over every document of a scope, for a repair: one look at the documents, in memory that
     /// does not grow with their number.
     fn sketch(&mut self, peer: &Peer, ask: &Ask) -> Result<Drawn, Self::Error>;
+    /// Sums up the digests of a scope's documents again: the sum that is kept was found wrong.
+    fn resum(&mut self, scope: Scope) -> Result<(), Self::Error>;
     /// Sealed batches that hold every entry of these documents.
     fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>, Self::Error>;
     /// A log forked. Of this node's own: begins a new epoch, if `fork.by` is upstream or
@@ -152,6 +154,10 @@ pub fn perform<R: Replica>(
         Effect::Digest(scopes) => Performed::answer(Input::Digests(replica.digests(&scopes)?)),
         Effect::ReadHeads(scope) => Performed::answer(Input::Heads(scope, replica.heads(scope)?)),
         Effect::ReadSketch(ask) => Performed::answer(Input::Sketch(replica.sketch(peer, &ask)?)),
+        Effect::Resum(scope) => {
+            replica.resum(scope)?;
+            Performed::default()
+        }
         Effect::ReadDocs(docs) => Performed::answer(Input::DocBatches(replica.batches_of(&docs)?)),
         Effect::BeginEpoch(fork) | Effect::Forked(fork) => {
             let committed = replica.fork(peer, &fork)?;

@@ -365,7 +365,10 @@ impl Session {
             .take(most)
             .collect();
         let docs: Vec<_> = repair.wanted.iter().copied().collect();
-        self.report.repaired += docs.len() as u64;
+        if !docs.is_empty() {
+            self.report.repaired += docs.len() as u64;
+            self.report.repairs.push((scope, docs.len() as u64));
+        }
         let mut rest = &docs[..];
         loop {
             let (now, later) = rest.split_at(rest.len().min(limits::WANT_DOCS_MAX));

@@ -78,6 +78,10 @@ impl Session {
         if !std::mem::take(&mut sketching.reading) {
             return;
         }
+        let (mine, _) = self.proofs.both(drawn.scope);
+        if mine.is_some_and(|p| (p.digest, p.documents) != (drawn.digest, drawn.documents)) {
+            self.effect(Effect::Resum(drawn.scope));
+        }
         match self.role {
             Role::Caller => self.say_sketch(&drawn),
             Role::Callee => self.compare_sketch(&drawn),

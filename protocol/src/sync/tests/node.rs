@@ -47,6 +47,7 @@ pub(super) struct Node {
     pub(super) sketches: u8,
     /// Scopes whose documents were all named.
     pub(super) named: Vec<Scope>,
+    pub(super) resummed: Vec<Scope>,
     pub(super) now: Millis,
 }
 
@@ -72,6 +73,7 @@ impl Node {
             written: 0,
             sketches: 0,
             named: Vec::new(),
+            resummed: Vec::new(),
             now: Millis(1),
         }
     }
@@ -454,6 +456,11 @@ impl Replica for Node {
             sketcher.add(doc, wire::digest(doc, &heads));
         }
         Ok(sketcher.finish())
+    }
+
+    fn resum(&mut self, scope: Scope) -> Result<(), String> {
+        self.resummed.push(scope);
+        Ok(())
     }
 
     fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>, String> {

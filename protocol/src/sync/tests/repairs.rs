@@ -157,7 +157,7 @@ fn head() -> LogHead {
 }
 
 /// A session in which both proofs are known and differ.
-fn differing(role: Role, documents: u64) -> Session {
+fn differing(role: Role, documents: u64, mine: u64) -> Session {
     let mut session = rules::opened(role, SCOPE, vec![(log(), head())]);
     let proof = |digest| ScopeProof {
         scope: SCOPE,
@@ -165,14 +165,18 @@ fn differing(role: Role, documents: u64) -> Session {
         digest,
         documents,
     };
-    give(&mut session, Input::Digests(vec![proof(1)]));
-    give(&mut session, Input::Message(Message::Proof(vec![proof(2)])));
+    give(&mut session, Input::Digests(vec![proof(mine)]));
+    give(
+        &mut session,
+        Input::Message(Message::Proof(vec![proof(mine + 1)])),
+    );
     session
 }
 
 fn give(session: &mut Session, input: Input) -> Vec<Effect> {
     session.handle(input, Millis(2_000)).unwrap();
-    std::iter::from_fn(|| session.poll()).collect()
+    let effects = std::iter::from_fn(|| session.poll());
+    effects.collect()
 }
 
 fn asks(effects: &[Effect]) -> Vec<Ask> {
@@ -210,7 +214,7 @@ fn wish(key: [u8; 16], upto: u32) -> Input {
 
 #[test]
 fn cells_that_never_decode_end_in_the_plain_way() {
-    let mut session = differing(Role::Callee, 6_000);
+    let mut session = differing(Role::Callee, 6_000, 1);
     let mut upto = limits::SKETCH_CELLS_FIRST;
     let mut first = 0;
     let mut turns = 0;
@@ -249,7 +253,7 @@ fn cells_that_never_decode_end_in_the_plain_way() {
 
 #[test]
 fn a_scope_too_large_to_name_is_left_as_it_is_when_no_sketch_serves() {
-    let mut session = differing(Role::Callee, limits::HEADS_SCOPE_MAX as u64 + 1);
+    let mut session = differing(Role::Callee, limits::HEADS_SCOPE_MAX as u64 + 1, 1);
     let theirs = Ask {
         scope: SCOPE,
         key: Some([9; 16]),
@@ -272,7 +276,7 @@ fn a_scope_too_large_to_name_is_left_as_it_is_when_no_sketch_serves() {
 
 #[test]
 fn who_asks_for_cells_without_end_is_told_the_documents_after_eight_looks() {
-    let mut session = differing(Role::Caller, 6_000);
+    let mut session = differing(Role::Caller, 6_000, 1);
     let mut ask = Ask {
         scope: SCOPE,
         key: None,
@@ -299,7 +303,7 @@ fn who_asks_for_cells_without_end_is_told_the_documents_after_eight_looks() {
 
 #[test]
 fn when_documents_changed_between_two_messages_the_cells_begin_anew_under_another_key() {
-    let mut session = differing(Role::Caller, 6_000);
+    let mut session = differing(Role::Caller, 6_000, 1);
     let first = Ask {
         scope: SCOPE,
         key: None,
@@ -336,6 +340,22 @@ fn when_documents_changed_between_two_messages_the_cells_begin_anew_under_anothe
 }
 
 #[test]
+fn a_sum_that_is_not_that_of_the_documents_is_made_again() {
+    let ask = Ask {
+        scope: SCOPE,
+        key: None,
+        first: 0,
+        upto: limits::SKETCH_CELLS_FIRST,
+    };
+    let drawn = drawn(&ask, 1);
+    for (digest, wrong) in [(drawn.digest, false), (7, true)] {
+        let mut session = differing(Role::Caller, 6_000, digest);
+        let effects = give(&mut session, Input::Sketch(drawn.clone()));
+        assert_eq!(effects.contains(&Effect::Resum(SCOPE)), wrong);
+    }
+}
+
+#[test]
 fn a_peer_gets_one_sketch_of_a_scope_in_a_session_and_breaks_the_rules_with_a_malformed_one() {
     let theirs = Ask {
         scope: SCOPE,
@@ -344,7 +364,7 @@ fn a_peer_gets_one_sketch_of_a_scope_in_a_session_and_breaks_the_rules_with_a_ma
         upto: 100,
     };
     let sketch = Message::Sketch(drawn(&theirs, 1).message());
-    let mut session = differing(Role::Callee, 6_000);
+    let mut session = differing(Role::Callee, 6_000, 1);
     let ask = asks(&give(&mut session, Input::Message(sketch.clone())));
     // The same documents: nothing differs, both ask for nothing, and that is the end of it.
     give(&mut session, Input::Sketch(drawn(&ask[0], 1)));
@@ -361,7 +381,7 @@ fn a_peer_gets_one_sketch_of_a_scope_in_a_session_and_breaks_the_rules_with_a_ma
         []
     );
 
-    let mut session = differing(Role::Callee, 6_000);
+    let mut session = differing(Role::Callee, 6_000, 1);
     let Message::Sketch(mut bad) = sketch else {
         unreachable!()
     };
@@ -369,7 +389,7 @@ fn a_peer_gets_one_sketch_of_a_scope_in_a_session_and_breaks_the_rules_with_a_ma
     let broken = session.handle(Input::Message(Message::Sketch(bad)), Millis(2_000));
     assert_eq!(broken, Err(Violation::Malformed("SKETCH")));
 
-    let mut session = differing(Role::Caller, 6_000);
+    let mut session = differing(Role::Caller, 6_000, 1);
     let first = Ask {
         key: None,
         upto: limits::SKETCH_CELLS_FIRST,
