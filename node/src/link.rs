@@ -1,7 +1,9 @@
-//! Links to other nodes: QUIC connections that carry [`cuntong_protocol::sync`] sessions.
+//! Links to other nodes: connections that carry [`cuntong_protocol::sync`] sessions.
 //!
 //! `tls`, `pending` and `limits` say who gets a connection and how much of it; `listen` answers calls,
 //! `dial` makes them, `drive` runs a session on a connection, `reason` classes what goes wrong.
+//! A connection is QUIC, or `tcp` where UDP is blocked: `reach` finds out which, `carrier` makes
+//! both look the same.
 //! The roster decides, at the start of each session and again at each message.
 
 use std::{
@@ -35,6 +37,7 @@ use crate::{
 };
 
 mod backoff;
+mod carrier;
 mod dial;
 mod drive;
 mod enrolment;
@@ -42,18 +45,23 @@ mod limits;
 mod listen;
 mod live;
 mod pending;
+mod reach;
 mod reason;
 mod renewal;
 mod stream;
+mod tcp;
 pub mod tls;
+mod way_back;
 
 #[cfg(test)]
 mod tests;
 
+pub use carrier::Carrier;
 use dial::Order;
 pub use enrolment::{Asked, ask as ask_to_join};
 use live::Live;
 use pending::Pending;
+pub use reach::Lead;
 pub use reason::{Failed, Reason};
 
 /// Orders that wait for the caller; more are the same order.
@@ -94,6 +102,8 @@ struct Shared {
     parts: Parts,
     level: Level,
     endpoint: Endpoint,
+    /// All connections by TCP.
+    lines: tcp::Lines,
     own: RwLock<(Arc<CertifiedKey>, Option<Millis>)>,
     trust: RwLock<Arc<Trust>>,
     live: Mutex<Live>,
@@ -115,6 +125,10 @@ pub struct Upstream {
     pub failed: Option<Failed>,
     pub next_try: Option<Millis>,
     pub last_session: Option<Millis>,
+    /// What carries the session, while there is one.
+    pub carrier: Option<Carrier>,
+    /// Which carrier the next call tries first.
+    pub lead: Lead,
 }
 
 /// Where a call to an upstream stands.
@@ -151,6 +165,7 @@ pub struct Whole {
 pub struct Downstream {
     pub node: NodeId,
     pub since: Millis,
+    pub carrier: Carrier,
 }
 
 impl Links {
@@ -170,11 +185,12 @@ impl Links {
             .site(site)
             .map(|place| place.level)
             .ok_or_else(|| Failure::configuration("本机的站点不在县的站点表中"))?;
-        let endpoint = listen::endpoint(&parts, level, &trust)?;
+        let listen::Sockets { endpoint, tcp } = listen::sockets(&parts, level, &trust)?;
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let shared = Arc::new(Shared {
             level,
             endpoint,
+            lines: tcp::Lines::default(),
             own: RwLock::new((parts.own.clone(), parts.issued)),
             live: Mutex::new(Live::default()),
             pending: Mutex::new(Pending::default()),
@@ -196,6 +212,9 @@ impl Links {
         )));
         if shared.parts.config.listen.is_some() {
             drop(tokio::spawn(listen::run(shared.clone())));
+            if let Some(listener) = tcp {
+                drop(tokio::spawn(listen::run_tcp(shared.clone(), listener)));
+            }
             drop(tokio::spawn(live::call_the_roll(shared.clone())));
         }
         if !shared.parts.config.upstream.is_empty() {
@@ -271,7 +290,7 @@ impl Links {
     /// Waits until connections have said goodbye, after `parts.stop`.
     pub async fn ended(&self) {
         self.0.endpoint.close(reason::Close::Stop.code(), b"");
-        self.0.endpoint.wait_idle().await;
+        tokio::join!(self.0.lines.end(), self.0.endpoint.wait_idle());
     }
 }
 
@@ -335,6 +354,8 @@ fn upstreams(addresses: &[String], trust: &Trust, site: SiteId) -> Vec<Upstream>
             failed: None,
             next_try: None,
             last_session: None,
+            carrier: None,
+            lead: Lead::default(),
         })
         .collect()
 }
@@ -393,6 +414,12 @@ impl Shared {
 
     fn clock_in_doubt(&self) -> bool {
         self.parts.clock.state() == ClockState::Suspect
+    }
+
+    /// Which carrier is tried first at an upstream.
+    fn lead(&self, index: usize) -> Lead {
+        let upstream = lock(&self.upstream);
+        upstream.get(index).map(|up| up.lead).unwrap_or_default()
     }
 
     fn note(&self, index: usize, change: impl FnOnce(&mut Upstream)) {

@@ -102,6 +102,14 @@ pub const QUOTA_BYTES: u64 = 256 * 1024 * 1024;
 /// A file taken from the inbox.
 pub const INBOX_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// Logs in one part of a vector: 120 KB on the line.
+pub const VECTOR_LOGS_MAX: usize = 2_000;
+/// Parts of one vector besides the first.
+pub const VECTOR_PARTS_MAX: u32 = 32;
+/// Bytes of changes sent before the called node has said what it holds: all that travels in vain
+/// when it holds other than was thought.
+pub const EAGER_BYTES_MAX: usize = 64 * 1024;
+
 const _: () = assert!(CHANGE_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + 64 * BATCH_ENTRIES_MAX <= PACK_BYTES_MAX);

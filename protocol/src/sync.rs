@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! caller  HELLO ─────────────▶          vector, versions of control documents
+//!   PUSH  ─────────────▶                what the peer lacks, by its own receipts
 //!         ◀────────── WELCOME  callee   vector, receipts asked for
 //!         ◀───────────── CTRL           before any PUSH, in both directions
 //!   PUSH ⇄ ACK, NACK                    both ways, until neither lacks anything
@@ -40,8 +41,10 @@ mod packs;
 mod proof;
 mod session;
 mod sketch;
+mod vectors;
 
 pub use session::Session;
+pub use vectors::{Agreed, versions_hash};
 
 /// Who opened the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +89,7 @@ pub struct Met {
 }
 
 impl Met {
-    /// Of a node that called.
+    /// Of a node that called; its vector is `hello`'s, where that is whole.
     pub fn of_caller(hello: &Hello) -> Self {
         Self {
             version: hello.version,
@@ -99,7 +102,7 @@ impl Met {
         }
     }
 
-    /// Of a node that was called.
+    /// Of a node that was called; its vector is `welcome`'s, where that is whole.
     pub fn of_callee(welcome: &Welcome) -> Self {
         Self {
             version: welcome.version,
@@ -113,9 +116,10 @@ impl Met {
     }
 }
 
-/// Entries in the logs of a node, whatever its epoch, by a vector.
-fn written(vector: &[(LogId, LogHead)], writer: Writer) -> u64 {
-    let own = vector.iter().filter(|(l, _)| l.writer.node == writer.node);
+/// Entries in the logs of a node, whatever its epoch, by a whole vector.
+fn written<'a>(vector: impl IntoIterator<Item = &'a (LogId, LogHead)>, writer: Writer) -> u64 {
+    let logs = vector.into_iter();
+    let own = logs.filter(|(l, _)| l.writer.node == writer.node);
     own.fold(0, |sum, (_, head)| sum.saturating_add(head.seq))
 }
 
@@ -138,6 +142,10 @@ pub struct Opening {
     pub rejections: Vec<Rejection>,
     /// For an upstream peer: what was heard of the nodes below this one.
     pub sightings: Vec<Sighting>,
+    /// What was kept of [`Effect::Agree`] for this peer.
+    pub agreed: Option<Agreed>,
+    /// For an upstream peer: how far its own receipts reach, on whatever branch.
+    pub receipted: Vec<(LogId, LogHead)>,
 }
 
 /// What [`Effect::Read`] found.
@@ -154,6 +162,8 @@ pub enum Found {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unpacked {
     Batch(Batch),
+    /// All of it is held already; up to where.
+    Held(LogId, LogHead),
     /// It refers to what is not here: to be asked for as it is.
     Ask(Whole),
     /// Its bytes are no pack.
@@ -273,6 +283,8 @@ pub enum Effect {
     Forked(Fork),
     /// Both sides hold the same, as far as can be; told again after live traffic.
     Settled(Settled),
+    /// Keep this for the next session with this peer, instead of what was kept before.
+    Agree(Agreed),
     /// Last effect of a session.
     Close(Closing),
 }

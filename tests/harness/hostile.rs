@@ -200,6 +200,8 @@ impl Hostile {
             product: "0.1".into(),
             waiting: (0, 0),
             lacking: Vec::new(),
+            since: None,
+            parts: None,
         })
     }
 }

@@ -125,6 +125,8 @@ pub fn plan(
         product,
         waiting: opening.waiting,
         lacking: Vec::new(),
+        since: None,
+        parts: None,
     })];
     let controls = store.give_controls(peer, &[])?;
     first.extend(controls.into_iter().map(Message::Ctrl));
@@ -216,6 +218,7 @@ pub fn take(
         | Message::Fork(_)
         | Message::Upgrade(_)
         | Message::Pack(_)
+        | Message::Vector(_)
         | Message::Whole(_)
         | Message::Sketch(_) => Ok(Vec::new()),
     }
@@ -233,7 +236,8 @@ fn greeted(
     account: &Account,
 ) -> Result<Vec<Input>> {
     let mut news = Vec::new();
-    if hello.writer.node != peer.node {
+    // A difference to something means nothing here.
+    if hello.writer.node != peer.node || hello.since.is_some() {
         return Ok(news);
     }
     let holds: BTreeMap<LogId, LogHead> = hello.vector.iter().copied().collect();

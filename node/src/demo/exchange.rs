@@ -109,7 +109,7 @@ fn end<'a>(store: &'a Store, other: &Store, role: Role) -> Result<End<'a>, Failu
     let shared = policy::scopes_read_by(places, theirs);
     Ok(End {
         store,
-        session: Session::new(role, me, peer, mine, &shared),
+        session: Session::new(role, me, peer, mine, &shared).reads_packs(),
         settled: false,
     })
 }

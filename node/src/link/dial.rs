@@ -4,16 +4,19 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use cuntong_protocol::{id::NodeId, role::Level, sync::Role};
 use cuntong_provisioning::judge::{Judgement, Side};
-use quinn::{ClientConfig, Connection};
+use quinn::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Shared, UpstreamState, Whole,
     backoff::Backoff,
+    carrier::{Carrier, Connection},
     drive::{self, Event},
-    limits, listen,
+    limits,
+    reach::{Lead, reach},
     reason::{self, Close, Failed, Reason},
-    renewal, tls,
+    renewal, tcp, tls,
+    way_back::WayBack,
 };
 use crate::clock;
 
@@ -125,8 +128,12 @@ impl Caller {
     async fn session(&mut self, index: usize, line: drive::Line) -> Result<Failed, Failed> {
         let shared = self.shared.clone();
         let (peer, connection) = (line.known.node, line.connection.clone());
-        shared.note(index, |up| up.node = Some(peer));
+        shared.note(index, |up| {
+            up.node = Some(peer);
+            up.carrier = Some(connection.carrier());
+        });
         let (report, mut events) = mpsc::unbounded_channel();
+        let mut way_back = WayBack::watch(&shared, index, &line);
         let running = drive::run(&shared, line, report);
         tokio::pin!(running);
         let mut had = false;
@@ -142,6 +149,7 @@ impl Caller {
                         let sooner = soon.min(home.deadline());
                         home.as_mut().reset(sooner);
                     }
+                    way_back.hear(&event);
                     had |= self.hear(index, peer, event);
                 }
                 Some(order) = self.orders.recv() => match order {
@@ -153,6 +161,10 @@ impl Caller {
                     Order::Wake => {}
                 },
                 () = &mut home => break Interrupt::Again,
+                () = way_back.open() => {
+                    shared.note(index, |up| up.lead = Lead::Quic);
+                    break Interrupt::Again;
+                }
                 Ok(()) = plugged.changed() => if !*plugged.borrow() {
                     break Interrupt::Unplugged;
                 },
@@ -162,7 +174,7 @@ impl Caller {
         let ended = match interrupt {
             Interrupt::Ended(ended) => ended,
             Interrupt::Again | Interrupt::Unplugged => {
-                connection.close(Close::Stop.code(), b"");
+                connection.close(Close::Stop, "");
                 let _ended = running.await;
                 let mut again = Failed::new(Reason::HubDown, "begun anew");
                 again.wait_ms = Some(0);
@@ -182,13 +194,26 @@ impl Caller {
             self.failed(index, &ended);
             Ok(ended)
         } else {
+            self.fell_silent(index, &connection, &ended);
             Err(ended)
         }
+    }
+
+    /// A session that came to nothing: where QUIC shook hands and then not one message came
+    /// through, TCP is called first the next time.
+    fn fell_silent(&self, index: usize, connection: &Connection, ended: &Failed) {
+        self.shared.note(index, |up| {
+            let spoke = up.state == UpstreamState::Connected;
+            if connection.carrier() == Carrier::Quic && !spoke && ended.reason == Reason::HubDown {
+                up.lead = Lead::Tcp;
+            }
+        });
     }
 
     /// Takes note of what happened in a session; true when it was a whole one by now.
     fn hear(&mut self, index: usize, peer: NodeId, event: Event) -> bool {
         match event {
+            Event::Quiet(_) => false,
             Event::Met => {
                 self.shared.note(index, |up| {
                     up.state = UpstreamState::Connected;
@@ -230,6 +255,7 @@ impl Caller {
         );
         self.shared.note(index, |up| {
             up.state = UpstreamState::Waiting;
+            up.carrier = None;
             let expected = self.again || failed.wait_ms == Some(0);
             up.failed = (!expected).then(|| failed.clone());
         });
@@ -323,7 +349,7 @@ impl Caller {
 /// Whether logs stay behind that the peer refused for this session.
 fn leaves_out(event: &Event) -> bool {
     match event {
-        Event::Met => false,
+        Event::Met | Event::Quiet(_) => false,
         Event::Settled(settled) => !settled.stalled.is_empty(),
     }
 }
@@ -344,10 +370,10 @@ pub(super) async fn call(
     index: usize,
     alpn: &[u8],
 ) -> Result<drive::Line, Failed> {
-    let address = &shared.parts.config.upstream[index];
-    let connection = connect(shared, address, alpn).await?;
+    let connection = connect(shared, index, alpn).await?;
     let ground = shared.ground();
-    let judged = listen::certificate(&connection)
+    let judged = connection
+        .certificate()
         .map(|certificate| ground.judge(&certificate, Side::Callee));
     let known = match judged {
         Some(Judgement::Full(known)) if known.level > Level::Village => known,
@@ -358,10 +384,8 @@ pub(super) async fn call(
         Some(Judgement::Refused(why)) => return Err(hang_up(&connection, why.word())),
         None => return Err(hang_up(&connection, "no certificate")),
     };
-    let doubt = shared.clock_in_doubt();
-    let opened = connection.open_bi().await;
-    let (send, receive) = opened.map_err(|error| reason::connection(&error, doubt))?;
-    let dictionary = tls::agreed(&connection).and_then(|alpn| tls::dictionary(&alpn));
+    let (send, receive) = connection.open(shared.clock_in_doubt()).await?;
+    let dictionary = connection.agreed().and_then(|alpn| tls::dictionary(&alpn));
     Ok(drive::Line {
         connection,
         send,
@@ -374,25 +398,67 @@ pub(super) async fn call(
 }
 
 fn hang_up(connection: &Connection, why: &str) -> Failed {
-    connection.close(Close::Unwanted.code(), b"");
+    connection.close(Close::Unwanted, "");
     Failed::new(Reason::Certificate, why)
 }
 
-async fn connect(shared: &Shared, address: &str, alpn: &[u8]) -> Result<Connection, Failed> {
-    let to = resolve(address).await?;
+/// A connection by whichever carrier answers, and which is to be tried first the next time.
+async fn connect(shared: &Shared, index: usize, alpn: &[u8]) -> Result<Connection, Failed> {
+    let config = &shared.parts.config;
+    let to = resolve(&config.upstream[index]).await?;
+    let lead = shared.lead(index);
+    let reached = reach(
+        config.carrier,
+        lead,
+        config.handshake,
+        by_quic(shared, to, alpn),
+        by_tcp(shared, to, alpn),
+    )
+    .await;
+    let next = match &reached {
+        Ok(connection) => {
+            let carrier = connection.carrier();
+            tracing::info!(upstream = index, carrier = carrier.word(), "called");
+            match carrier {
+                Carrier::Quic => Lead::Quic,
+                Carrier::Tcp => Lead::Both,
+            }
+        }
+        Err(failed) if failed.silent => Lead::default(),
+        Err(_answered) => lead,
+    };
+    shared.note(index, |up| up.lead = next);
+    reached
+}
+
+/// A connection by QUIC.
+pub(super) async fn by_quic(
+    shared: &Shared,
+    to: SocketAddr,
+    alpn: &[u8],
+) -> Result<Connection, Failed> {
     let ground = shared.ground();
     let crypto = tls::calling(shared.own(), ground, alpn)
         .map_err(|error| Failed::new(Reason::Certificate, error))?;
     let mut client = ClientConfig::new(Arc::new(crypto));
     let _same = client.transport_config(limits::transport(shared.level, &shared.parts.config));
-    shake(
+    let called = shake(
         &shared.endpoint,
         client,
         to,
         shared.parts.config.handshake,
         shared.clock_in_doubt(),
-    )
-    .await
+    );
+    called.await.map(Connection::Quic)
+}
+
+/// A connection by TCP.
+async fn by_tcp(shared: &Shared, to: SocketAddr, alpn: &[u8]) -> Result<Connection, Failed> {
+    let crypto = tls::calling_by_tcp(shared.own(), Some(shared.ground()), alpn)
+        .map_err(|error| Failed::new(Reason::Certificate, error))?;
+    let (link, doubt) = (&shared.parts.config, shared.clock_in_doubt());
+    let called = tcp::call(crypto, to, link, &shared.lines, doubt).await;
+    called.map(Connection::Tcp)
 }
 
 /// The handshake, within its time.
@@ -402,13 +468,13 @@ pub(super) async fn shake(
     to: SocketAddr,
     within: Duration,
     doubt: bool,
-) -> Result<Connection, Failed> {
+) -> Result<quinn::Connection, Failed> {
     let connecting = endpoint
         .connect_with(client, to, tls::NAME)
         .map_err(|error| reason::connect(&error))?;
     match tokio::time::timeout(within, connecting).await {
         Ok(connected) => connected.map_err(|error| reason::connection(&error, doubt)),
-        Err(_late) => Err(Failed::new(Reason::HubDown, "no answer in time")),
+        Err(_late) => Err(Failed::silence("no answer in time")),
     }
 }
 

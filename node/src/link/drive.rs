@@ -14,7 +14,6 @@ use cuntong_protocol::{
     wire::{Message, window::Dictionary},
 };
 use cuntong_provisioning::judge::{Known, still_listed};
-use quinn::{Connection, RecvStream, SendStream};
 use tokio::{
     sync::{
         broadcast::{self, error::RecvError},
@@ -24,9 +23,11 @@ use tokio::{
 };
 
 use super::{
-    Shared, live,
+    Shared,
+    carrier::{Connection, Receiver, Sender},
+    live,
     pending::Waiting,
-    reason::{self, Close, Failed, Reason},
+    reason::{Close, Failed, Reason},
     stream::{Outgoing, outgoing, read, write},
 };
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
     store::{Linked, StoreError, Traffic},
 };
 
-/// Messages read ahead of the session; QUIC's window holds back the rest.
+/// Messages read ahead of the session; the carrier's window holds back the rest.
 const READ_AHEAD: usize = 8;
 /// How long the last words to a peer may take to leave.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -42,8 +43,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// One stream of one connection, and who is at the other end.
 pub(super) struct Line {
     pub(super) connection: Connection,
-    pub(super) send: SendStream,
-    pub(super) receive: RecvStream,
+    pub(super) send: Sender,
+    pub(super) receive: Receiver,
     pub(super) known: Known,
     pub(super) role: Role,
     /// What stands before the windows of both directions.
@@ -59,6 +60,8 @@ pub(super) enum Event {
     Met,
     /// Both sides agree; again after live traffic.
     Settled(Settled),
+    /// From now on nobody waits for anything, or somebody does again.
+    Quiet(bool),
 }
 
 /// Runs a session to its end; `report` is told of it meanwhile.
@@ -72,7 +75,7 @@ pub(super) async fn run(
     let mut driver = match Driver::new(shared, &mut line, out, report).await {
         Ok(driver) => driver,
         Err(failed) => {
-            connection.close(Close::Fault.code(), b"");
+            connection.close(Close::Fault, "");
             return failed;
         }
     };
@@ -84,7 +87,7 @@ pub(super) async fn run(
     reader.abort();
     // What was said last (BUSY, UPGRADE, a refusal) should still arrive.
     let _late = tokio::time::timeout(LAST_WORDS, writer).await;
-    connection.close(ended.close.code(), b"");
+    connection.close(ended.close, "");
     tracing::info!(
         peer = %line.known.node,
         close = ended.close.word(),
@@ -123,6 +126,8 @@ struct Driver {
     out: Outgoing,
     /// Since when the peer takes less than is said to it.
     full: Option<Instant>,
+    /// Nobody waited for anything when that was told last.
+    quiet: bool,
     report: mpsc::UnboundedSender<Event>,
     connection: Connection,
     /// Until the caller's first message.
@@ -165,8 +170,12 @@ impl Driver {
         };
         let mine = policy::scopes_read_by(places, own.site);
         let theirs = policy::scopes_read_by(places, peer.site);
+        let mut session = Session::new(role, me, peer.clone(), mine, &theirs);
+        if line.dictionary.is_some() {
+            session = session.reads_packs();
+        }
         Ok(Self {
-            session: Some(Session::new(role, me, peer.clone(), mine, &theirs)),
+            session: Some(session),
             own: own.node,
             peer,
             role,
@@ -176,6 +185,7 @@ impl Driver {
             trust,
             out,
             full: None,
+            quiet: false,
             report,
             connection: line.connection.clone(),
             waiting: line.waiting.take(),
@@ -291,8 +301,13 @@ impl Driver {
             work.go_on(&mut session, &of_thread, &peer, &out, teller, &connection);
             (session, work)
         });
-        let (session, work) = worked.await.map_err(|error| lost(&error))?;
+        let (session, mut work) = worked.await.map_err(|error| lost(&error))?;
+        let quiet = session.deadline().is_none();
         self.session = Some(session);
+        if quiet != self.quiet {
+            self.quiet = quiet;
+            work.events.push(Event::Quiet(quiet));
+        }
         for event in work.events {
             let _not_interested = self.report.send(event);
         }
@@ -354,12 +369,12 @@ impl Driver {
 
     /// The peer's half of the stream ended: why the connection did, if it did.
     async fn hung_up(&self) -> Ended {
-        let closed = tokio::time::timeout(LAST_WORDS, self.connection.closed()).await;
         let doubt = self.shared.clock_in_doubt();
+        let closed = tokio::time::timeout(LAST_WORDS, self.connection.closed(doubt)).await;
         match closed {
-            Ok(error) => Ended {
+            Ok(failed) => Ended {
                 close: Close::Stop,
-                failed: reason::connection(&error, doubt),
+                failed,
             },
             Err(_open) => Ended::new(Close::Stop, Reason::HubDown, "the peer ended the session"),
         }
@@ -398,7 +413,7 @@ impl Work {
             self.note(&effect, shared, peer);
             let (of_peer, now) = (peer.clone(), clock.now());
             let traffic = if matches!(effect, Effect::Settled(_)) {
-                traffic_of(connection)
+                connection.traffic()
             } else {
                 Traffic::default()
             };
@@ -442,15 +457,6 @@ impl Work {
                 shared.parts.clock.heard(*time);
             }
         }
-    }
-}
-
-/// What the connection carried so far, its handshake included: UDP payload.
-fn traffic_of(connection: &Connection) -> Traffic {
-    let stats = connection.stats();
-    Traffic {
-        up: stats.udp_tx.bytes,
-        down: stats.udp_rx.bytes,
     }
 }
 

@@ -143,12 +143,16 @@ pub(super) fn calling(
     ground: Ground,
     alpn: &[u8],
 ) -> Result<QuicClientConfig, TlsError> {
-    let offered = if alpn == ALPN {
-        sessions()
-    } else {
-        vec![alpn.to_vec()]
-    };
-    client(own, Arc::new(Callee(Some(ground))), offered)
+    client(own, Arc::new(Callee(Some(ground))), offered(alpn))
+}
+
+/// The same over TCP. Without ground, whoever answers is let talk, as for [`enrolling`].
+pub(super) fn calling_by_tcp(
+    own: Arc<CertifiedKey>,
+    ground: Option<Ground>,
+    alpn: &[u8],
+) -> Result<rustls::ClientConfig, TlsError> {
+    plain_client(own, Arc::new(Callee(ground)), offered(alpn))
 }
 
 /// One call to the county by a machine that has only a ticket: whoever answers is let talk, and
@@ -161,6 +165,15 @@ pub(super) fn enrolling(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsE
 #[cfg(test)]
 pub(super) fn credulous(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsError> {
     client(own, Arc::new(Callee(None)), vec![ALPN.to_vec()])
+}
+
+/// The protocols to offer for one: a session may be spoken in several ways.
+fn offered(alpn: &[u8]) -> Vec<Vec<u8>> {
+    if alpn == ALPN {
+        sessions()
+    } else {
+        vec![alpn.to_vec()]
+    }
 }
 
 /// How a session may be spoken, the preferred way first.
@@ -192,6 +205,15 @@ fn client(
     verifier: Arc<Callee>,
     offered: Vec<Vec<u8>>,
 ) -> Result<QuicClientConfig, TlsError> {
+    let config = plain_client(own, verifier, offered)?;
+    QuicClientConfig::try_from(config).map_err(TlsError::from)
+}
+
+fn plain_client(
+    own: Arc<CertifiedKey>,
+    verifier: Arc<Callee>,
+    offered: Vec<Vec<u8>>,
+) -> Result<rustls::ClientConfig, TlsError> {
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::from)?
@@ -201,12 +223,21 @@ fn client(
     config.alpn_protocols = offered;
     config.resumption = rustls::client::Resumption::disabled();
     config.enable_early_data = false;
-    QuicClientConfig::try_from(config).map_err(TlsError::from)
+    Ok(config)
 }
 
 /// One connection from elsewhere. Each has a configuration of its own, because whether a stranger
 /// may come in depends on the protocol that very connection asks for.
 pub(super) fn called(own: Arc<CertifiedKey>, ground: Ground) -> Result<QuicServerConfig, TlsError> {
+    let config = called_by_tcp(own, ground)?;
+    QuicServerConfig::try_from(config).map_err(TlsError::from)
+}
+
+/// The same over TCP.
+pub(super) fn called_by_tcp(
+    own: Arc<CertifiedKey>,
+    ground: Ground,
+) -> Result<rustls::ServerConfig, TlsError> {
     let stranger = Arc::new(AtomicBool::new(false));
     let verifier = Caller {
         ground,
@@ -224,7 +255,7 @@ pub(super) fn called(own: Arc<CertifiedKey>, ground: Ground) -> Result<QuicServe
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
-    QuicServerConfig::try_from(config).map_err(TlsError::from)
+    Ok(config)
 }
 
 fn provider() -> Arc<CryptoProvider> {

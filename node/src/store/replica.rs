@@ -7,7 +7,7 @@ use cuntong_protocol::{
     id::{ChangeHash, DocId, Scope, SiteId},
     log::{Batch, LogHead, LogId, Receipt, Rejection},
     sync::{
-        Admission, Found, Met, Opening, Peer, Settled,
+        Admission, Agreed, Found, Met, Opening, Peer, Settled,
         host::{Rejected, Replica},
     },
     time::Millis,
@@ -55,10 +55,12 @@ impl Replica for Linked<'_> {
             vector: self.db.whole_vector()?.into_iter().collect(),
             controls: self.db.trust()?.versions(),
             waiting: (waiting.count, age.cast_unsigned()),
+            agreed: self.db.agreed_with(peer.node)?,
             ..Opening::default()
         };
         if peer.upstream {
             opening.lacking = self.db.lacking_receipts(peer.node)?;
+            opening.receipted = self.db.receipted_by(peer.node)?.into_iter().collect();
             opening.sightings = self.sightings_below()?;
         } else {
             opening.receipts = self.receipts_for(lacking)?;
@@ -192,6 +194,10 @@ impl Replica for Linked<'_> {
         }
         self.db.fork(fork, self.now)?;
         self.db.adopt_orphans(self.now)
+    }
+
+    fn agree(&mut self, peer: &Peer, agreed: &Agreed) -> Result<()> {
+        self.db.note_agreement(peer.node, agreed, self.now)
     }
 
     fn settled(&mut self, peer: &Peer, settled: &Settled) -> Result<()> {

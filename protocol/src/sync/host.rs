@@ -4,7 +4,7 @@ use crate::{
     control::ControlKey,
     id::{ChangeHash, DocId, Scope},
     log::{Batch, LogHead, LogId, Receipt, Rejection},
-    sync::{Admission, Effect, Found, Input, Met, Opening, Peer, Settled, Unpacked},
+    sync::{Admission, Agreed, Effect, Found, Input, Met, Opening, Peer, Settled, Unpacked},
     wire::{
         Fork, ScopeProof, Sighting, Whole,
         pack::{self, Pack, Shelf, UnpackError},
@@ -70,6 +70,8 @@ pub trait Replica {
     /// `fork.seal` is this node's own. Of another writer: puts its branch aside for the
     /// upstream's. Returns heads that became durable by it.
     fn fork(&mut self, peer: &Peer, fork: &Fork) -> Result<Vec<(LogId, LogHead)>, Self::Error>;
+    /// Keeps what both hold now for the next session with this peer.
+    fn agree(&mut self, peer: &Peer, agreed: &Agreed) -> Result<(), Self::Error>;
     /// Notes the end of an exchange.
     fn settled(&mut self, peer: &Peer, settled: &Settled) -> Result<(), Self::Error>;
 }
@@ -166,6 +168,10 @@ pub fn perform<R: Replica>(
                 news: unless_empty(committed, Input::Committed),
             }
         }
+        Effect::Agree(agreed) => {
+            replica.agree(peer, &agreed)?;
+            Performed::default()
+        }
         Effect::Settled(settled) => {
             replica.settled(peer, &settled)?;
             Performed::default()
@@ -183,6 +189,9 @@ fn unpacked<R: Replica>(pack: &Pack, replica: &R) -> Result<Unpacked, R::Error> 
     let Some(key) = key else {
         return Ok(ask);
     };
+    if pack.last().is_some_and(|last| last <= head.seq) {
+        return Ok(Unpacked::Held(pack.log, head));
+    }
     match pack::unpack(pack, head, &key, replica.shelf()) {
         Ok(batch) => Ok(Unpacked::Batch(batch)),
         Err(UnpackError::Shelf(error)) => Err(error),

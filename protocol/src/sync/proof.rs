@@ -148,17 +148,22 @@ impl Session {
             self.begin_repair(scope);
             return false;
         }
-        let scopes = self.provable();
-        let missing: Vec<_> = scopes
-            .iter()
-            .filter(|s| !self.proofs.mine.contains_key(s) && !self.proofs.ahead.contains(s))
-            .copied()
-            .collect();
+        self.tell_proofs();
+        self.provable().iter().all(|s| self.is_proved(*s))
+    }
+
+    /// Proves the scopes that are not, as far as this side goes; one under repair waits for its end.
+    pub(super) fn tell_proofs(&mut self) {
+        let proofs = &self.proofs;
+        let repairing = proofs.repair.as_ref().map(|repair| repair.scope);
+        let mut missing = self.provable();
+        missing.retain(|s| {
+            !proofs.mine.contains_key(s) && !proofs.ahead.contains(s) && repairing != Some(*s)
+        });
         if !missing.is_empty() && !self.proofs.asked {
             self.proofs.asked = true;
             self.effect(Effect::Digest(missing));
         }
-        scopes.iter().all(|s| self.is_proved(*s))
     }
 
     /// Scopes with entries, none of whose logs is left out of this session.

@@ -15,6 +15,7 @@ mod node;
 mod repairs;
 mod restores;
 mod rules;
+mod vectors;
 mod world;
 
 use world::{Dice, HUB, QINGXI, SHIQIAO, TOWN, World};
@@ -294,13 +295,15 @@ fn refusals_go_before_results_before_cases_before_notices() {
                 pack.log.scope.kind.word()
             } else if matches!(m, Message::Ctrl(_)) {
                 "ctrl"
+            } else if matches!(m, Message::Proof(_)) {
+                "proof"
             } else {
                 assert!(matches!(m, Message::Welcome(_)), "{m:?}");
                 "welcome"
             }
         })
         .collect();
-    assert_eq!(order, ["welcome", "ctrl", "handling", "notice"]);
+    assert_eq!(order, ["welcome", "ctrl", "handling", "notice", "proof"]);
     world.run();
     assert!(world.nodes[SHIQIAO].controls.contains_key(&7));
 }

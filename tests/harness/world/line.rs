@@ -177,7 +177,8 @@ impl World {
             peer,
             policy::scopes_read_by(places, mine),
             &policy::scopes_read_by(places, theirs),
-        );
+        )
+        .reads_packs();
         End {
             session,
             coming: VecDeque::new(),

@@ -183,6 +183,8 @@ fn hello(node: NodeId) -> Message {
         product: String::new(),
         waiting: (0, 0),
         lacking: Vec::new(),
+        since: None,
+        parts: None,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::{
     log::{Batch, Entry, LogHead, LogId, Receipt, Rejection, Seal},
     role::Level,
     sync::{
-        Admission, Found, Met, Opening, Peer, Settled,
+        Admission, Agreed, Found, Met, Opening, Peer, Settled,
         host::{Rejected, Replica},
     },
     time::Millis,
@@ -38,6 +38,8 @@ pub(super) struct Node {
     pub(super) rejections: Vec<Rejection>,
     pub(super) settled: Vec<Settled>,
     pub(super) met: Vec<Met>,
+    /// By peer.
+    pub(super) agreed: BTreeMap<NodeId, Agreed>,
     /// Changes this node's gate refuses.
     pub(super) poison: BTreeSet<ChangeHash>,
     pub(super) controls: BTreeMap<u64, Vec<u8>>,
@@ -67,6 +69,7 @@ impl Node {
             rejections: Vec::new(),
             settled: Vec::new(),
             met: Vec::new(),
+            agreed: BTreeMap::new(),
             poison: BTreeSet::new(),
             controls: BTreeMap::new(),
             forks: 0,
@@ -182,6 +185,18 @@ impl Node {
             .unwrap_or(0)
     }
 
+    fn receipted_by(&self, holder: NodeId) -> Vec<(LogId, LogHead)> {
+        let of = self.receipts.iter().filter(|r| r.holder == holder);
+        let mut newest: BTreeMap<LogId, LogHead> = BTreeMap::new();
+        for (log, head) in of.flat_map(|r| &r.held) {
+            let at = newest.entry(*log).or_insert(*head);
+            if head.seq > at.seq {
+                *at = *head;
+            }
+        }
+        newest.into_iter().collect()
+    }
+
     fn remove(&mut self, entry: &Entry) {
         if let Some(doc) = self.docs.get_mut(&entry.doc) {
             doc.remove(&entry.hash);
@@ -274,6 +289,8 @@ impl Replica for Node {
             vector: mine,
             receipts,
             sightings: Vec::new(),
+            agreed: self.agreed.get(&peer.node).cloned(),
+            receipted: self.receipted_by(peer.node),
         })
     }
 
@@ -492,6 +509,11 @@ impl Replica for Node {
             taken.entries.iter().for_each(|e| self.remove(e));
         }
         Ok(Vec::new())
+    }
+
+    fn agree(&mut self, peer: &Peer, agreed: &Agreed) -> Result<(), String> {
+        self.agreed.insert(peer.node, agreed.clone());
+        Ok(())
     }
 
     fn settled(&mut self, _: &Peer, settled: &Settled) -> Result<(), String> {

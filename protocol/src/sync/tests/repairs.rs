@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-const SKETCH: u8 = 16;
+const SKETCH: u8 = 18;
 
 /// A village and its township that hold `count` documents alike.
 fn alike(count: u8) -> (World, Scope) {
@@ -175,8 +175,13 @@ fn differing(role: Role, documents: u64, mine: u64) -> Session {
 
 fn give(session: &mut Session, input: Input) -> Vec<Effect> {
     session.handle(input, Millis(2_000)).unwrap();
-    let effects = std::iter::from_fn(|| session.poll());
-    effects.collect()
+    std::iter::from_fn(|| session.poll()).collect()
+}
+
+/// Without what is done about the sums, which these tests make up.
+fn but_for_sums(mut effects: Vec<Effect>) -> Vec<Effect> {
+    effects.retain(|effect| !matches!(effect, Effect::Resum(_)));
+    effects
 }
 
 fn asks(effects: &[Effect]) -> Vec<Ask> {
@@ -231,7 +236,7 @@ fn cells_that_never_decode_end_in_the_plain_way() {
         assert_eq!(ask.len(), 1);
         // The same again is one look at the documents, not two.
         assert_eq!(asks(&give(&mut session, Input::Message(sketch))), []);
-        let said = give(&mut session, Input::Sketch(drawn(&ask[0], 2)));
+        let said = but_for_sums(give(&mut session, Input::Sketch(drawn(&ask[0], 2))));
         let [Effect::Send(Message::Sketch(wish))] = &said[..] else {
             panic!("{said:?}");
         };
@@ -332,7 +337,7 @@ fn when_documents_changed_between_two_messages_the_cells_begin_anew_under_anothe
             ..first
         }]
     );
-    let said = give(&mut session, Input::Sketch(drawn(&ask[0], 3)));
+    let said = but_for_sums(give(&mut session, Input::Sketch(drawn(&ask[0], 3))));
     let [Effect::Send(Message::Sketch(sketch))] = &said[..] else {
         panic!("{said:?}");
     };

@@ -98,7 +98,8 @@ impl World {
                 level: other.level(),
                 upstream,
             };
-            Session::new(role, mine, peer, me.reads(me.site), &me.reads(other.site))
+            // As where the handshake agreed on a dictionary.
+            Session::new(role, mine, peer, me.reads(me.site), &me.reads(other.site)).reads_packs()
         };
         let (a, b) = (&self.nodes[caller], &self.nodes[callee]);
         let sessions = [
