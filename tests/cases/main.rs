@@ -7,6 +7,7 @@ mod formats;
 mod histories;
 mod hostile;
 mod privacy;
+mod repairs;
 mod sticks;
 mod tidy;
 mod whereabouts;

@@ -167,7 +167,13 @@ fn session(row: &SessionRow, now: Millis) -> SessionView {
         ),
         repaired: row.repaired,
         result: match row.result.as_str() {
+            "ok" | "settled" if row.repaired > 0 => {
+                format!("一致，核对修复 {} 件", row.repaired)
+            }
             "ok" | "settled" => "一致".to_owned(),
+            "differs" if row.repaired > 0 => {
+                format!("核对修复 {} 件，仍有不一致，已记下", row.repaired)
+            }
             "differs" => "有不一致，已记下".to_owned(),
             other => other.to_owned(),
         },
@@ -186,6 +192,7 @@ mod tests {
             .has("没有网络")
             .has("自动重试")
             .has("现在试");
+        page.has("一致，核对修复 ");
         page.has("退回箱").has("G508").has("重做").has("标为看过");
     }
 

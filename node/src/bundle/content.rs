@@ -220,7 +220,8 @@ pub fn take(
         | Message::Upgrade(_)
         | Message::Pack(_)
         | Message::Vector(_)
-        | Message::Whole(_) => Ok(Vec::new()),
+        | Message::Whole(_)
+        | Message::Sketch(_) => Ok(Vec::new()),
     }
 }
 

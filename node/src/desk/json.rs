@@ -122,6 +122,8 @@ pub struct Status {
     /// Scope → digest over its documents' heads, hexadecimal.
     pub digests: BTreeMap<String, String>,
     pub rejected: u64,
+    /// The newest of the last sessions in which two nodes differed under equal logs.
+    pub repair: Option<Repair>,
     pub clock_suspect: bool,
     pub version: &'static str,
 }
@@ -131,6 +133,17 @@ pub struct Status {
 pub struct Waiting {
     pub count: u64,
     pub oldest_s: u64,
+}
+
+/// A proof that did not match, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Repair {
+    pub at: Millis,
+    pub peer: String,
+    /// Documents mended.
+    pub repaired: u64,
+    /// Whether both hold the same since.
+    pub equal: bool,
 }
 
 /// One upstream.
@@ -280,6 +293,7 @@ impl NodeDesk {
                     })
                     .collect(),
                 rejected: standing.rejected,
+                repair: sync::repair(g)?,
                 clock_suspect: clock == cuntong_protocol::time::ClockState::Suspect,
                 version: env!("CARGO_PKG_VERSION"),
             })

@@ -7,7 +7,10 @@ use cuntong_protocol::{
     control::signed::Trust,
     id::NodeId,
     policy,
-    sync::{Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled, host::perform},
+    sync::{
+        Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled,
+        host::{Performed, perform},
+    },
     wire::{Message, window::Dictionary},
 };
 use cuntong_provisioning::judge::{Known, still_listed};
@@ -459,10 +462,14 @@ impl Work {
             } else {
                 Traffic::default()
             };
-            let done = shared
-                .parts
-                .store
-                .write(move |db| perform(effect, &of_peer, &mut Linked { db, now, traffic }));
+            let store = &shared.parts.store;
+            let done = if let Effect::ReadSketch(ask) = effect {
+                // A look at all documents of a scope: whoever writes does not wait for it.
+                let drawn = store.read(move |db| db.sketch(of_peer.node, &ask, now));
+                drawn.map(|drawn| Performed::answer(Input::Sketch(drawn)))
+            } else {
+                store.write(move |db| perform(effect, &of_peer, &mut Linked { db, now, traffic }))
+            };
             match done {
                 Ok(done) => {
                     self.tell(done.news, shared, teller);

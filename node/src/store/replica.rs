@@ -11,7 +11,11 @@ use cuntong_protocol::{
         host::{Rejected, Replica},
     },
     time::Millis,
-    wire::{Fork, ScopeProof, Sighting, Whole, pack::Shelf},
+    wire::{
+        Fork, ScopeProof, Sighting, Whole,
+        pack::Shelf,
+        sketch::{Ask, Drawn},
+    },
 };
 
 use super::{
@@ -162,6 +166,14 @@ impl Replica for Linked<'_> {
 
     fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>> {
         self.db.heads(scope)
+    }
+
+    fn sketch(&mut self, peer: &Peer, ask: &Ask) -> Result<Drawn> {
+        self.db.sketch(peer.node, ask, self.now)
+    }
+
+    fn resum(&mut self, scope: Scope) -> Result<()> {
+        self.db.resum_scope(scope).map(drop)
     }
 
     fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>> {

@@ -11,7 +11,7 @@ use crate::{
         session::{Class, Phase},
         versions_hash, written,
     },
-    wire::{Hello, Message, PACKS_SINCE, Sighting, VERSION, Welcome},
+    wire::{Hello, Message, PACKS_SINCE, SKETCH_SINCE, Sighting, VERSION, Welcome},
 };
 
 impl Session {
@@ -162,6 +162,7 @@ impl Session {
             return Err(Violation::WrongNode);
         }
         self.packs = met.version.minor >= PACKS_SINCE;
+        self.sketches = met.version.minor >= SKETCH_SINCE;
         self.met = Some(met);
         Ok(())
     }

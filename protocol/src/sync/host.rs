@@ -8,6 +8,7 @@ use crate::{
     wire::{
         Fork, ScopeProof, Sighting, Whole,
         pack::{self, Pack, Shelf, UnpackError},
+        sketch::{Ask, Drawn},
     },
 };
 
@@ -64,6 +65,11 @@ pub trait Replica {
     fn digests(&mut self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, Self::Error>;
     /// Every document of a scope with its sorted heads.
     fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>, Self::Error>;
+    /// Cells over every document of a scope, for a repair: one look at the documents, in memory that
+    /// does not grow with their number.
+    fn sketch(&mut self, peer: &Peer, ask: &Ask) -> Result<Drawn, Self::Error>;
+    /// Sums up the digests of a scope's documents again: the sum that is kept was found wrong.
+    fn resum(&mut self, scope: Scope) -> Result<(), Self::Error>;
     /// Sealed batches that hold every entry of these documents.
     fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>, Self::Error>;
     /// A log forked. Of this node's own: begins a new epoch, if `fork.by` is upstream or
@@ -93,7 +99,8 @@ pub struct Performed {
 }
 
 impl Performed {
-    fn answer(input: Input) -> Self {
+    /// What one input answers, and nobody else hears of.
+    pub fn answer(input: Input) -> Self {
         Self {
             answers: vec![input],
             news: Vec::new(),
@@ -156,6 +163,11 @@ pub fn perform<R: Replica>(
         }
         Effect::Digest(scopes) => Performed::answer(Input::Digests(replica.digests(&scopes)?)),
         Effect::ReadHeads(scope) => Performed::answer(Input::Heads(scope, replica.heads(scope)?)),
+        Effect::ReadSketch(ask) => Performed::answer(Input::Sketch(replica.sketch(peer, &ask)?)),
+        Effect::Resum(scope) => {
+            replica.resum(scope)?;
+            Performed::default()
+        }
         Effect::ReadDocs(docs) => Performed::answer(Input::DocBatches(replica.batches_of(&docs)?)),
         Effect::BeginEpoch(fork) | Effect::Forked(fork) => {
             let committed = replica.fork(peer, &fork)?;

@@ -16,7 +16,12 @@ use crate::{
         host::{Rejected, Replica},
     },
     time::Millis,
-    wire::{self, Fork, ScopeProof, Sighting, Whole, pack::Shelf, vector_hash},
+    wire::{
+        self, Fork, ScopeProof, Sighting, Whole,
+        pack::Shelf,
+        sketch::{Ask, Drawn, Sketcher},
+        vector_hash,
+    },
 };
 
 /// One node's store. Documents are sets of hashes: what they hold is the gate's matter, not the
@@ -39,7 +44,12 @@ pub(super) struct Node {
     pub(super) poison: BTreeSet<ChangeHash>,
     pub(super) controls: BTreeMap<u64, Vec<u8>>,
     pub(super) forks: usize,
-    written: u8,
+    written: u16,
+    /// Sketches computed; the key of the next.
+    pub(super) sketches: u8,
+    /// Scopes whose documents were all named.
+    pub(super) named: Vec<Scope>,
+    pub(super) resummed: Vec<Scope>,
     pub(super) now: Millis,
 }
 
@@ -64,6 +74,9 @@ impl Node {
             controls: BTreeMap::new(),
             forks: 0,
             written: 0,
+            sketches: 0,
+            named: Vec::new(),
+            resummed: Vec::new(),
             now: Millis(1),
         }
     }
@@ -93,8 +106,9 @@ impl Node {
         };
         let doc = CaseId::new(scope.site, [doc; 11]).doc(scope.kind);
         for n in 0..count {
-            self.written = self.written.wrapping_add(1);
-            let body = [self.written, n, self.writer.epoch.to_be_bytes()[3]].repeat(30);
+            self.written += 1;
+            let [high, low] = self.written.to_be_bytes();
+            let body = [high, low, n, self.writer.epoch.to_be_bytes()[3]].repeat(25);
             let hash =
                 ChangeHash(*blake3::hash(&[&body[..], &log.writer.node.0].concat()).as_bytes());
             self.append(
@@ -447,7 +461,23 @@ impl Replica for Node {
     }
 
     fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>, String> {
+        self.named.push(scope);
         Ok(self.heads_of(scope))
+    }
+
+    fn sketch(&mut self, _: &Peer, ask: &Ask) -> Result<Drawn, String> {
+        self.sketches += 1;
+        let key = ask.key.unwrap_or([self.sketches; 16]);
+        let mut sketcher = Sketcher::new(ask, key);
+        for (doc, heads) in self.heads_of(ask.scope) {
+            sketcher.add(doc, wire::digest(doc, &heads));
+        }
+        Ok(sketcher.finish())
+    }
+
+    fn resum(&mut self, scope: Scope) -> Result<(), String> {
+        self.resummed.push(scope);
+        Ok(())
     }
 
     fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>, String> {
