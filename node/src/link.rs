@@ -55,6 +55,7 @@ mod stream;
 mod tcp;
 pub mod tls;
 mod way_back;
+mod work;
 
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,7 @@ use cuntong_protocol::{
     control::signed::Trust,
     id::NodeId,
     policy,
-    sync::{
-        Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled,
-        host::{Performed, perform},
-    },
+    sync::{Closing, Input, Me, Peer, Role, Session, Settled},
     wire::{Message, window::Dictionary},
 };
 use cuntong_provisioning::judge::{Known, still_listed};
@@ -29,11 +26,9 @@ use super::{
     pending::Waiting,
     reason::{Close, Failed, Reason},
     stream::{Outgoing, outgoing, read, write},
+    work::{Work, failed},
 };
-use crate::{
-    news::{Teller, Told},
-    store::{Linked, StoreError, Traffic},
-};
+use crate::news::{Teller, Told};
 
 /// Messages read ahead of the session; the carrier's window holds back the rest.
 const READ_AHEAD: usize = 8;
@@ -424,95 +419,6 @@ impl Driver {
             Err(_open) => Ended::new(Close::Stop, Reason::HubDown, "the peer ended the session"),
         }
     }
-}
-
-/// What a blocking thread did for a session.
-#[derive(Default)]
-struct Work {
-    events: Vec<Event>,
-    controls_changed: bool,
-    closing: Option<Closing>,
-    fault: Option<Failed>,
-}
-
-impl Work {
-    fn go_on(
-        &mut self,
-        session: &mut Session,
-        shared: &Shared,
-        peer: &Peer,
-        out: &Outgoing,
-        teller: Teller,
-        connection: &Connection,
-    ) {
-        let clock = &shared.parts.clock;
-        while let Some(effect) = session.poll() {
-            if let Effect::Send(message) = effect {
-                out.send(&message);
-                continue;
-            }
-            if let Effect::Close(closing) = effect {
-                self.closing = Some(closing);
-                return;
-            }
-            self.note(&effect, shared, peer);
-            let (of_peer, now) = (peer.clone(), clock.now());
-            let traffic = if matches!(effect, Effect::Settled(_)) {
-                connection.traffic()
-            } else {
-                Traffic::default()
-            };
-            let store = &shared.parts.store;
-            let done = if let Effect::ReadSketch(ask) = effect {
-                // A look at all documents of a scope: whoever writes does not wait for it.
-                let drawn = store.read(move |db| db.sketch(of_peer.node, &ask, now));
-                drawn.map(|drawn| Performed::answer(Input::Sketch(drawn)))
-            } else {
-                store.write(move |db| perform(effect, &of_peer, &mut Linked { db, now, traffic }))
-            };
-            match done {
-                Ok(done) => {
-                    self.tell(done.news, shared, teller);
-                    for answer in done.answers {
-                        let _violation = session.handle(answer, clock.now());
-                    }
-                }
-                Err(error) => {
-                    self.fault = Some(failed(&error));
-                    return;
-                }
-            }
-        }
-    }
-
-    fn tell(&mut self, mut news: Vec<Input>, shared: &Shared, teller: Teller) {
-        self.controls_changed |= news.contains(&Input::ControlsChanged);
-        // What became durable is told by the store itself, whoever wrote it.
-        news.retain(|input| !matches!(input, Input::Committed(_)));
-        shared.parts.news.tell(teller, news);
-    }
-
-    fn note(&mut self, effect: &Effect, shared: &Shared, peer: &Peer) {
-        if let Effect::Settled(settled) = effect {
-            self.events.push(Event::Settled(settled.clone()));
-        }
-        if let Effect::Met(Met { time, .. }) = effect {
-            self.events.push(Event::Met);
-            if peer.upstream {
-                shared.parts.clock.heard(*time);
-            }
-        }
-    }
-}
-
-/// The class of a failing store.
-fn failed(error: &StoreError) -> Failed {
-    let reason = if matches!(error, StoreError::DiskFull) {
-        Reason::DiskFull
-    } else {
-        Reason::HubDown
-    };
-    Failed::new(reason, error)
 }
 
 fn end_of(closing: &Closing) -> Ended {

@@ -12,6 +12,7 @@ use crate::{
 
 mod log;
 mod node;
+mod records;
 mod repairs;
 mod restores;
 mod rules;

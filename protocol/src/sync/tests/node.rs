@@ -12,13 +12,12 @@ use crate::{
     log::{Batch, Entry, LogHead, LogId, Receipt, Rejection, Seal},
     role::Level,
     sync::{
-        Admission, Agreed, Found, Met, Opening, Peer, Settled,
-        host::{Rejected, Replica},
+        Admission, Agreed, Met, Opening, Peer, Settled,
+        host::{Records, Rejected, Replica},
     },
     time::Millis,
     wire::{
-        self, Fork, ScopeProof, Sighting, Whole,
-        pack::Shelf,
+        self, Fork, ScopeProof, Sighting,
         sketch::{Ask, Drawn, Sketcher},
         vector_hash,
     },
@@ -31,7 +30,7 @@ pub(super) struct Node {
     pub(super) site: SiteId,
     pub(super) writer: Writer,
     key: SigningKey,
-    trust: Trust,
+    pub(super) trust: Trust,
     pub(super) logs: BTreeMap<LogId, Log>,
     pub(super) docs: BTreeMap<DocId, BTreeSet<ChangeHash>>,
     pub(super) receipts: Vec<Receipt>,
@@ -48,7 +47,7 @@ pub(super) struct Node {
     /// Sketches computed; the key of the next.
     pub(super) sketches: u8,
     /// Scopes whose documents were all named.
-    pub(super) named: Vec<Scope>,
+    pub(super) named: std::cell::RefCell<Vec<Scope>>,
     pub(super) resummed: Vec<Scope>,
     pub(super) now: Millis,
 }
@@ -75,7 +74,7 @@ impl Node {
             forks: 0,
             written: 0,
             sketches: 0,
-            named: Vec::new(),
+            named: std::cell::RefCell::default(),
             resummed: Vec::new(),
             now: Millis(1),
         }
@@ -152,7 +151,7 @@ impl Node {
             .into_iter()
             .filter(|(l, _)| l.scope == scope)
             .collect();
-        let docs = self.heads_of(scope);
+        let docs = self.documents_of(scope);
         ScopeProof {
             scope,
             vector: vector_hash(&part),
@@ -163,7 +162,7 @@ impl Node {
         }
     }
 
-    fn heads_of(&self, scope: Scope) -> Vec<(DocId, Vec<ChangeHash>)> {
+    pub(super) fn documents_of(&self, scope: Scope) -> Vec<(DocId, Vec<ChangeHash>)> {
         let docs = self
             .docs
             .iter()
@@ -259,6 +258,10 @@ impl Node {
 impl Replica for Node {
     type Error = String;
 
+    fn records(&self) -> &impl Records<Error = String> {
+        self
+    }
+
     fn open(&mut self, peer: &Peer, _: &[Scope], lacking: &[LogId]) -> Result<Opening, String> {
         let mine = self.vector();
         let receipts: Vec<_> = self
@@ -301,36 +304,6 @@ impl Replica for Node {
     fn met(&mut self, _: &Peer, met: &Met) -> Result<Vec<Sighting>, String> {
         self.met.push(met.clone());
         Ok(Vec::new())
-    }
-
-    fn read(&mut self, log: LogId, after: LogHead) -> Result<Found, String> {
-        let Some(mine) = self.logs.get(&log) else {
-            return Ok(Found::Nothing);
-        };
-        match mine.head_at(after.seq) {
-            Some(here) if here != after => {
-                let seal = mine.seals.values().next_back().cloned();
-                Ok(Found::Forked(mine.head(), seal))
-            }
-            Some(_) | None => Ok(mine
-                .batch(log, after.seq, u64::MAX)
-                .map_or(Found::Nothing, Found::Batch)),
-        }
-    }
-
-    fn shelf(&self) -> &impl Shelf<Error = String> {
-        self
-    }
-
-    fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>), String> {
-        let head = self.logs.get(&log).map_or(LogHead::START, Log::head);
-        let writer = self.trust.roster().node(log.writer.node);
-        Ok((head, writer.map(|node| node.sign_key)))
-    }
-
-    fn whole(&self, whole: Whole) -> Result<Option<Batch>, String> {
-        let log = self.logs.get(&whole.log);
-        Ok(log.and_then(|log| log.batch(whole.log, whole.first - 1, u64::MAX)))
     }
 
     fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, String> {
@@ -406,19 +379,6 @@ impl Replica for Node {
         Ok(self.controls.insert(version, bytes.to_vec()).is_none())
     }
 
-    fn give_controls(
-        &mut self,
-        _: &Peer,
-        have: &[(ControlKey, u64)],
-    ) -> Result<Vec<Vec<u8>>, String> {
-        let newest = have.iter().map(|(_, v)| *v).max().unwrap_or(0);
-        Ok(self
-            .controls
-            .range(newest + 1..)
-            .map(|(_, b)| b.clone())
-            .collect())
-    }
-
     fn keep(&mut self, _: &Peer, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, String> {
         let mut new = Vec::new();
         for receipt in receipts {
@@ -456,20 +416,11 @@ impl Replica for Node {
         Ok(done)
     }
 
-    fn digests(&mut self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, String> {
-        Ok(scopes.iter().map(|s| self.proof(*s)).collect())
-    }
-
-    fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>, String> {
-        self.named.push(scope);
-        Ok(self.heads_of(scope))
-    }
-
     fn sketch(&mut self, _: &Peer, ask: &Ask) -> Result<Drawn, String> {
         self.sketches += 1;
         let key = ask.key.unwrap_or([self.sketches; 16]);
         let mut sketcher = Sketcher::new(ask, key);
-        for (doc, heads) in self.heads_of(ask.scope) {
+        for (doc, heads) in self.documents_of(ask.scope) {
             sketcher.add(doc, wire::digest(doc, &heads));
         }
         Ok(sketcher.finish())
@@ -478,20 +429,6 @@ impl Replica for Node {
     fn resum(&mut self, scope: Scope) -> Result<(), String> {
         self.resummed.push(scope);
         Ok(())
-    }
-
-    fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>, String> {
-        let mut batches = Vec::new();
-        for (id, log) in &self.logs {
-            let mut after = 0;
-            while let Some(batch) = log.batch(*id, after, u64::MAX) {
-                after = batch.last();
-                if batch.entries.iter().any(|e| docs.contains(&e.doc)) {
-                    batches.push(batch);
-                }
-            }
-        }
-        Ok(batches)
     }
 
     fn fork(&mut self, peer: &Peer, fork: &Fork) -> Result<Vec<(LogId, LogHead)>, String> {
