@@ -235,8 +235,10 @@ pub enum Effect {
     Send(Message),
     /// Note what the peer said of itself.
     Met(Met),
-    /// Gather an [`Opening`]; `lacking` is what the peer wants receipts of others for.
+    /// Gather an [`Opening`] about these scopes; `lacking` is what the peer wants receipts of others
+    /// for.
     Open {
+        scopes: Vec<Scope>,
         lacking: Vec<LogId>,
     },
     /// Read the next sealed batch past a head.

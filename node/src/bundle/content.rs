@@ -99,9 +99,10 @@ pub fn plan(
     product: String,
 ) -> Result<Plan> {
     let shared = shared(mine, theirs);
-    let opening = store.open(peer, &[])?;
+    let scopes: Vec<_> = shared.iter().copied().collect();
+    let opening = store.open(peer, &scopes, &[])?;
     let mut vector = opening.vector;
-    vector.retain(|(log, head)| shared.contains(&log.scope) && head.seq > 0);
+    vector.retain(|(_, head)| head.seq > 0);
     let logs: Vec<LogId> = vector.iter().map(|(log, _)| *log).collect();
     let has = store.db.receipted_by(peer.node)?;
     let mut on = Vec::new();

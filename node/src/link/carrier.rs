@@ -74,6 +74,14 @@ impl Connection {
         }
     }
 
+    /// There and back, as last measured; only QUIC measures.
+    pub(super) fn rtt(&self) -> Option<Duration> {
+        match self {
+            Self::Quic(quic) => Some(quic.rtt()),
+            Self::Tcp(_) => None,
+        }
+    }
+
     /// Whether both are one connection.
     pub(super) fn is(&self, other: &Self) -> bool {
         match (self, other) {
@@ -171,6 +179,28 @@ impl Connection {
             Self::Quic(quic) => quic.stats().udp_rx.datagrams,
             Self::Tcp(tcp) => tcp.traffic().down,
         }
+    }
+}
+
+/// Words said before the handshake is through: whether they are heard.
+pub(super) struct Early(pub(super) quinn::ZeroRttAccepted);
+
+impl Early {
+    /// Waits for the handshake; false: the words are lost, and the connection is as good as new.
+    pub(super) async fn heard(
+        self,
+        connection: &Connection,
+        within: Duration,
+        doubt: bool,
+    ) -> Result<bool, Failed> {
+        let heard = tokio::time::timeout(within, self.0).await;
+        let Ok(heard) = heard else {
+            return Err(Failed::silence("no answer in time"));
+        };
+        if connection.is_closed() {
+            return Err(connection.closed(doubt).await);
+        }
+        Ok(heard)
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     Shared,
-    carrier::{Connection, Receiver, Sender},
+    carrier::{Connection, Early, Receiver, Sender},
     live,
     pending::Waiting,
     reason::{Close, Failed, Reason},
@@ -46,6 +46,8 @@ pub(super) struct Line {
     pub(super) role: Role,
     /// What stands before the windows of both directions.
     pub(super) dictionary: Option<Dictionary>,
+    /// The handshake is not through yet.
+    pub(super) early: Option<Early>,
     /// Of a caller: its place among those whose first message is not there yet.
     pub(super) waiting: Option<Waiting>,
 }
@@ -61,27 +63,57 @@ pub(super) enum Event {
     Quiet(bool),
 }
 
+/// What became of a session.
+#[derive(Debug)]
+pub(super) enum Ran {
+    Ended(Failed),
+    /// The peer does not remember the session that words were said early on account of: they are
+    /// lost, and the connection stands.
+    Forgotten,
+}
+
 /// Runs a session to its end; `report` is told of it meanwhile.
 pub(super) async fn run(
     shared: &Arc<Shared>,
     mut line: Line,
     report: mpsc::UnboundedSender<Event>,
-) -> Failed {
+) -> Ran {
     let (out, queue) = outgoing();
     let connection = line.connection.clone();
+    let early = line.early.take();
     let mut driver = match Driver::new(shared, &mut line, out, report).await {
         Ok(driver) => driver,
         Err(failed) => {
             connection.close(Close::Fault, "");
-            return failed;
+            return Ran::Ended(failed);
         }
     };
     let (incoming_sender, mut incoming) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read(line.receive, line.dictionary, incoming_sender));
     let writer = tokio::spawn(write(line.send, line.dictionary, queue));
-    let Err(ended) = driver.go(&mut incoming).await;
+    let heard = early_words(early, &connection, shared);
+    let ended = {
+        let going = driver.go(&mut incoming);
+        tokio::pin!(going, heard);
+        tokio::select! {
+            Err(ended) = &mut going => Some(ended),
+            heard = &mut heard => match heard {
+                Ok(true) => {
+                    let Err(ended) = going.await;
+                    Some(ended)
+                }
+                Ok(false) => None,
+                Err(failed) => Some(Ended { close: Close::Silent, failed }),
+            },
+        }
+    };
     drop(driver);
     reader.abort();
+    let Some(ended) = ended else {
+        writer.abort();
+        tracing::info!(peer = %line.known.node, "early words were not heard");
+        return Ran::Forgotten;
+    };
     // What was said last (BUSY, UPGRADE, a refusal) should still arrive.
     let _late = tokio::time::timeout(LAST_WORDS, writer).await;
     connection.close(ended.close, "");
@@ -91,7 +123,20 @@ pub(super) async fn run(
         detail = %ended.failed.detail,
         "session ended"
     );
-    ended.failed
+    Ran::Ended(ended.failed)
+}
+
+/// Whether what is said before the handshake is through is heard; true at once when nothing is.
+async fn early_words(
+    early: Option<Early>,
+    connection: &Connection,
+    shared: &Shared,
+) -> Result<bool, Failed> {
+    let (within, doubt) = (shared.parts.config.handshake, shared.clock_in_doubt());
+    match early {
+        Some(early) => early.heard(connection, within, doubt).await,
+        None => Ok(true),
+    }
 }
 
 /// How a session ended: what the peer is told, and what this node makes of it.

@@ -1,6 +1,6 @@
 //! Every limit of a connection, said aloud: quinn's defaults are made for the open web.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use cuntong_protocol::{limits, role::Level};
 use quinn::{IdleTimeout, TransportConfig, VarInt};
@@ -31,7 +31,7 @@ const _: () = assert!(
 );
 
 /// Limits of one connection. A hub serves many and gives each less.
-pub(super) fn transport(level: Level, link: &config::Link) -> Arc<TransportConfig> {
+pub(super) fn transport(level: Level, link: &config::Link) -> TransportConfig {
     let (connection, stream) = match level {
         Level::County => (2 * 1024 * KIB, 512 * KIB),
         Level::Township | Level::Village => (4 * 1024 * KIB, 1024 * KIB),
@@ -49,7 +49,7 @@ pub(super) fn transport(level: Level, link: &config::Link) -> Arc<TransportConfi
         .crypto_buffer_size(16 * KIB as usize)
         .datagram_receive_buffer_size(None)
         .datagram_send_buffer_size(0);
-    Arc::new(transport)
+    transport
 }
 
 /// Limits of a listening endpoint.

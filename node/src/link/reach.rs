@@ -4,17 +4,11 @@
 //! then both are tried and the first that is through its handshake is taken. The other is dropped
 //! before a word of a session was said on it, so that there are never two.
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use tokio::{sync::Notify, time::sleep};
 
-use super::{
-    Shared,
-    carrier::{Carrier, Connection},
-    dial,
-    reason::{Failed, Reason},
-    tcp, tls,
-};
+use super::{carrier::Carrier, reason::Failed};
 
 /// What share of the handshake's time the leading carrier is alone. 2.5 s of 15: at 600 ms and 2 %
 /// loss QUIC has answered by then even when its first packet was lost (1.6 s).
@@ -42,50 +36,6 @@ impl Lead {
             Self::Tcp => (head_start, Duration::ZERO),
         }
     }
-}
-
-/// Calls an upstream node, and notes which carrier is to be tried first the next time.
-pub(super) async fn upstream(
-    shared: &Shared,
-    index: usize,
-    alpn: &[u8],
-) -> Result<Connection, Failed> {
-    let config = &shared.parts.config;
-    let to = dial::resolve(&config.upstream[index]).await?;
-    let lead = shared.lead(index);
-    let called = reach(
-        config.carrier,
-        lead,
-        config.handshake,
-        dial::by_quic(shared, to, alpn),
-        by_tcp(shared, to, alpn),
-    );
-    let called = tokio::select! {
-        called = called => called,
-        () = shared.parts.stop.stopped() => Err(Failed::new(Reason::HubDown, "stopping here")),
-    };
-    let next = match &called {
-        Ok(connection) => {
-            let carrier = connection.carrier();
-            tracing::info!(upstream = index, carrier = carrier.word(), "called");
-            match carrier {
-                Carrier::Quic => Lead::Quic,
-                Carrier::Tcp => Lead::Both,
-            }
-        }
-        Err(failed) if failed.silent => Lead::default(),
-        Err(_answered) => lead,
-    };
-    shared.note(index, |up| up.lead = next);
-    called
-}
-
-async fn by_tcp(shared: &Shared, to: SocketAddr, alpn: &[u8]) -> Result<Connection, Failed> {
-    let crypto = tls::calling_by_tcp(shared.own(), Some(shared.ground()), alpn)
-        .map_err(|error| Failed::new(Reason::Certificate, error))?;
-    let (link, doubt) = (&shared.parts.config, shared.clock_in_doubt());
-    let called = tcp::call(crypto, to, link, &shared.lines, doubt).await;
-    called.map(Connection::Tcp)
 }
 
 /// Calls by the one carrier that was asked for, or by whichever answers.
@@ -157,6 +107,7 @@ mod tests {
     use std::future::{pending, ready};
 
     use super::*;
+    use crate::link::Reason;
 
     const LONG: Duration = Duration::from_secs(3_600);
 

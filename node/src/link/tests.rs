@@ -2,6 +2,7 @@
 
 mod enrolment;
 pub(super) mod land;
+mod resumed;
 mod router;
 mod sessions;
 mod siege;

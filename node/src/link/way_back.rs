@@ -8,11 +8,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{
     Shared,
     backoff::Backoff,
+    call,
     carrier::Carrier,
-    dial,
     drive::{Event, Line},
     reason::Close,
-    tls,
 };
 use crate::clock;
 
@@ -73,12 +72,12 @@ async fn answered(shared: Arc<Shared>, index: usize) {
     loop {
         sleep(waits.failed(|bound| bound / 2 + clock::jitter(bound / 2))).await;
         let address = &shared.parts.config.upstream[index];
-        let Ok(to) = dial::resolve(address).await else {
+        let Ok(to) = call::resolve(address).await else {
             continue;
         };
-        match dial::by_quic(&shared, to, tls::ALPN).await {
+        match call::probe_quic(&shared, to).await {
             Ok(connection) => {
-                connection.close(Close::Stop, "");
+                connection.close(Close::Stop.code(), b"");
                 tracing::info!(upstream = index, "QUIC is answered again");
                 return;
             }

@@ -41,14 +41,14 @@ pub struct Traffic {
 impl Replica for Linked<'_> {
     type Error = StoreError;
 
-    fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening> {
+    fn open(&mut self, peer: &Peer, scopes: &[Scope], lacking: &[LogId]) -> Result<Opening> {
         self.db.adopt_orphans(self.now)?;
         let waiting = self.db.waiting()?;
         let age = waiting
             .oldest
             .map_or(0, |at| self.now.since(at).max(0) / 1000);
         let mut opening = Opening {
-            vector: self.db.whole_vector()?.into_iter().collect(),
+            vector: self.db.vector(scopes)?.into_iter().collect(),
             controls: self.db.trust()?.versions(),
             waiting: (waiting.count, age.cast_unsigned()),
             agreed: self.db.agreed_with(peer.node)?,

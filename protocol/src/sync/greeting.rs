@@ -23,9 +23,7 @@ impl Session {
         match self.role {
             Role::Caller => {
                 self.phase = Phase::Opening;
-                self.effect(Effect::Open {
-                    lacking: Vec::new(),
-                });
+                self.gather(Vec::new());
             }
             Role::Callee => self.phase = Phase::Greeting,
         }
@@ -117,8 +115,13 @@ impl Session {
         lacking.retain(|log| self.shared.contains(&log.scope));
         self.phase = Phase::Opening;
         self.hello = Some(hello);
-        self.effect(Effect::Open { lacking });
+        self.gather(lacking);
         Ok(())
+    }
+
+    fn gather(&mut self, lacking: Vec<LogId>) {
+        let scopes = self.shared.iter().copied().collect();
+        self.effect(Effect::Open { scopes, lacking });
     }
 
     pub(super) fn welcome(&mut self, welcome: Welcome) -> Result<(), Violation> {

@@ -16,8 +16,14 @@ use crate::{
 pub trait Replica {
     type Error;
 
-    /// What [`Opening`] describes, for this peer; `lacking` is what the peer wants receipts for.
-    fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening, Self::Error>;
+    /// What [`Opening`] describes, for this peer and these scopes; `lacking` is what the peer wants
+    /// receipts for.
+    fn open(
+        &mut self,
+        peer: &Peer,
+        scopes: &[Scope],
+        lacking: &[LogId],
+    ) -> Result<Opening, Self::Error>;
     /// Notes what the peer said of itself; for those above, when it stands below.
     fn met(&mut self, peer: &Peer, met: &Met) -> Result<Vec<Sighting>, Self::Error>;
     /// Notes what a peer heard of nodes in its area; returns what was news.
@@ -115,7 +121,9 @@ pub fn perform<R: Replica>(
         Effect::Send(_) | Effect::Close(_) => Performed::default(),
         Effect::Met(met) => Performed::news(replica.met(peer, &met)?, Input::Seen),
         Effect::Seen(sightings) => Performed::news(replica.seen(peer, sightings)?, Input::Seen),
-        Effect::Open { lacking } => Performed::answer(Input::Start(replica.open(peer, &lacking)?)),
+        Effect::Open { scopes, lacking } => {
+            Performed::answer(Input::Start(replica.open(peer, &scopes, &lacking)?))
+        }
         Effect::Read(log, after) => Performed::answer(Input::Batch(log, replica.read(log, after)?)),
         Effect::Pack(batch) => {
             Performed::answer(Input::Packed(pack::pack(&batch, replica.shelf())?))

@@ -245,7 +245,7 @@ impl Node {
 impl Replica for Node {
     type Error = String;
 
-    fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening, String> {
+    fn open(&mut self, peer: &Peer, _: &[Scope], lacking: &[LogId]) -> Result<Opening, String> {
         let mine = self.vector();
         let receipts: Vec<_> = self
             .receipts
