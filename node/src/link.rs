@@ -143,6 +143,14 @@ pub struct Upstream {
     pub lead: Lead,
 }
 
+impl Upstream {
+    fn begins(&mut self, line: &drive::Line) {
+        self.node = Some(line.known.node);
+        self.carrier = Some(line.connection.carrier());
+        self.resumed = line.early.is_some();
+    }
+}
+
 /// Where a call to an upstream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamState {

@@ -8,7 +8,7 @@ use cuntong_protocol::{
     log::{Batch, LogHead, LogId, Rejection},
     sync::{
         Effect, Input, Met, Peer,
-        host::{Replica as _, perform},
+        host::{Records as _, Replica as _, perform},
     },
     time::Millis,
     wire::{Fork, Hello, Message, VERSION},
@@ -129,7 +129,7 @@ pub fn plan(
         since: None,
         parts: None,
     })];
-    let controls = store.give_controls(peer, &[])?;
+    let controls = store.db.give_controls(peer, &[])?;
     first.extend(controls.into_iter().map(Message::Ctrl));
     let mut receipts = store.receipts_for(&logs)?;
     receipts.retain(|r| r.held.iter().all(|(log, _)| shared.contains(&log.scope)));

@@ -58,6 +58,15 @@ impl Connection {
         }
     }
 
+    /// Waits, after a close, until nothing is held for it any more that others could lack.
+    pub(super) async fn parted(&self) {
+        match self {
+            // What remains of it are a few timers.
+            Self::Quic(_) => {}
+            Self::Tcp(tcp) => tcp.parted().await,
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         match self {
             Self::Quic(quic) => quic.close_reason().is_some(),

@@ -133,11 +133,7 @@ impl Caller {
     async fn session(&mut self, index: usize, line: drive::Line) -> Result<Failed, Failed> {
         let shared = self.shared.clone();
         let (peer, connection) = (line.known.node, line.connection.clone());
-        shared.note(index, |up| {
-            up.node = Some(peer);
-            up.carrier = Some(connection.carrier());
-            up.resumed = line.early.is_some();
-        });
+        shared.note(index, |up| up.begins(&line));
         let (report, mut events) = mpsc::unbounded_channel();
         let mut way_back = WayBack::watch(&shared, index, &line);
         let running = to_its_end(&shared, index, line, report);
@@ -156,9 +152,7 @@ impl Caller {
                         home.as_mut().reset(sooner);
                     }
                     way_back.hear(&event);
-                    if let (Event::Settled(_), Some(rtt)) = (&event, connection.rtt()) {
-                        shared.resume(index).measured(rtt);
-                    }
+                    measure(&event, &connection, &shared, index);
                     had |= self.hear(index, peer, event);
                 }
                 Some(order) = self.orders.recv() => match order {
@@ -378,6 +372,13 @@ async fn to_its_end(
             }
             Err(failed) => failed,
         },
+    }
+}
+
+/// Notes how long the line took, once both have said everything on it.
+fn measure(event: &Event, connection: &Connection, shared: &Shared, index: usize) {
+    if let (Event::Settled(_), Some(rtt)) = (event, connection.rtt()) {
+        shared.resume(index).measured(rtt);
     }
 }
 

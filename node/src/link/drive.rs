@@ -32,6 +32,8 @@ use crate::news::{Teller, Told};
 
 /// Messages read ahead of the session; the carrier's window holds back the rest.
 const READ_AHEAD: usize = 8;
+/// What share of the handshake's time early words are waited for.
+const EARLY_SHARE: u32 = 3;
 /// How long the last words to a peer may take to leave.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -130,7 +132,9 @@ async fn early_words(
     connection: &Connection,
     shared: &Shared,
 ) -> Result<bool, Failed> {
-    let (within, doubt) = (shared.parts.config.handshake, shared.clock_in_doubt());
+    // Shorter than a handshake from nothing: where the way is shut now, another carrier waits.
+    let within = shared.parts.config.handshake / EARLY_SHARE;
+    let doubt = shared.clock_in_doubt();
     match early {
         Some(early) => early.heard(connection, within, doubt).await,
         None => Ok(true),

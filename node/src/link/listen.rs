@@ -255,6 +255,8 @@ async fn serve(shared: &Arc<Shared>, connection: Connection, mut waiting: Waitin
     };
     if alpn == tls::ALPN_ENROL {
         enrolment::answer(shared, &connection).await;
+        // Strangers keep their place until their socket is closed: there is an end to their number.
+        connection.parted().await;
     } else if let Some((known, full)) = admitted(shared, &connection) {
         if !waiting.of_node(known.node) {
             tracing::warn!(peer = %known.node, "too many calls at a time");
