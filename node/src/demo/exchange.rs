@@ -27,7 +27,7 @@ struct End<'a> {
 ///
 /// # Errors
 /// A failing store, or a session that does not come to agreement.
-pub(super) fn exchange(lower: &Store, upper: &Store, now: Millis) -> Result<(), Failure> {
+pub fn exchange(lower: &Store, upper: &Store, now: Millis) -> Result<(), Failure> {
     let mut ends = [
         end(lower, upper, Role::Caller)?,
         end(upper, lower, Role::Callee)?,

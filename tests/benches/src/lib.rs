@@ -1,0 +1,8 @@
+//! What benchmarks need: a link emulator ([`shaper`], [`link`]), realistic cases ([`generate`]),
+//! the physical limit ([`floor`]), peers as real processes ([`peer`], [`cuntong`]) and the runner
+//! of the tables ([`runner`]). See `tests/benches/README.md`.
+
+pub mod link;
+pub mod profile;
+pub mod shaper;
+pub mod signals;
