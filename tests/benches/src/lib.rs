@@ -2,7 +2,9 @@
 //! the physical limit ([`floor`]), peers as real processes ([`peer`], [`cuntong`]) and the runner
 //! of the tables ([`runner`]). See `tests/benches/README.md`.
 
+pub mod generate;
 pub mod link;
 pub mod profile;
 pub mod shaper;
 pub mod signals;
+mod words;
