@@ -28,6 +28,8 @@ const OPEN_EVERY: u64 = 8;
 const CANNED: u64 = 35;
 /// 2026-08-03 08:30 in China: when the first case is logged.
 const BEGINS_MS: i64 = 1_785_717_000_000;
+/// The cases are logged within it, the day follows it.
+const QUARTER_MS: i128 = 90 * 86_400_000;
 
 /// Who made a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,37 +103,39 @@ pub fn write(folder: &Path, seed: u64, cases: u64) -> Result<Meta> {
     std::fs::create_dir_all(folder)?;
     let mut initial = lines(folder, "initial.jsonl")?;
     for number in 0..cases {
-        line(&mut initial, &case(seed, number))?;
+        line(&mut initial, &case(seed, number, cases))?;
     }
     initial.flush()?;
     // Cases spread over all of them, finished ones for the node and open ones for the hub.
     let nth = |n: u64| n * (cases / changed / OPEN_EVERY) * OPEN_EVERY;
     let mut up = lines(folder, "up.jsonl")?;
     for n in 0..DAY.0 as u64 {
-        let one = case(seed, cases + n);
+        let one = case(seed, cases + n, cases);
         let create = one.steps.into_iter().next().context("a case has steps")?;
         line(&mut up, &change(one.id, true, create))?;
     }
     for n in 0..DAY.1 as u64 {
         let number = nth(n) + 1;
         let mut chance = Chance::new(seed ^ 0xDA1 ^ (number << 16));
-        let at = day_of(cases) + 3_600_000 * (n as i64 + 1);
+        let at = day_of(cases, cases) + 3_600_000 * (n as i64 + 1);
         let act = if n % 5 < 3 {
             What::Amend
         } else {
             What::Deliver
         };
-        let step = step(&mut chance, act, 9, at);
-        line(&mut up, &change(case(seed, number).id, false, step))?;
+        let case = case(seed, number, cases);
+        let step = step(&mut chance, &case.state(), act, 9, at);
+        line(&mut up, &change(case.id, false, step))?;
     }
     up.flush()?;
     let mut down = lines(folder, "down.jsonl")?;
     for n in DAY.1 as u64..changed {
         let number = nth(n);
         let mut chance = Chance::new(seed ^ 0xDA2 ^ (number << 16));
-        let at = day_of(cases) + 1_800_000 * (n as i64 + 1);
-        let step = step(&mut chance, What::Decide, 9, at);
-        line(&mut down, &change(case(seed, number).id, false, step))?;
+        let at = day_of(cases, cases) + 1_800_000 * (n as i64 + 1);
+        let case = case(seed, number, cases);
+        let step = step(&mut chance, &case.state(), What::Decide, 9, at);
+        line(&mut down, &change(case.id, false, step))?;
     }
     down.flush()?;
     let meta = Meta {
@@ -184,13 +188,13 @@ fn change(id: String, new: bool, step: Step) -> Change {
     }
 }
 
-/// When a case is logged: 40 a day, in milliseconds since 1970.
-fn day_of(number: u64) -> i64 {
-    BEGINS_MS + (number / 40) as i64 * 86_400_000 + (number % 40) as i64 * 720_000
+/// When a case is logged, in milliseconds since 1970: they spread over the quarter.
+const fn day_of(number: u64, cases: u64) -> i64 {
+    BEGINS_MS + (QUARTER_MS * number as i128 / cases as i128) as i64
 }
 
-/// The case of that number.
-pub fn case(seed: u64, number: u64) -> Case {
+/// The case of that number, of so many.
+pub fn case(seed: u64, number: u64, cases: u64) -> Case {
     let mut chance = Chance::new(seed.rotate_left(32) ^ number.wrapping_mul(0x9E37_79B9));
     let id = format!("{:016x}{:016x}", chance.bits(), chance.bits());
     let open = number.is_multiple_of(OPEN_EVERY);
@@ -208,20 +212,28 @@ pub fn case(seed: u64, number: u64) -> Case {
         before,
         last,
     ];
-    let mut at = day_of(number);
-    let steps = acts
-        .into_iter()
-        .enumerate()
-        .map(|(n, act)| {
-            at += chance.between(600_000, 40_000_000) as i64 * i64::from(n > 0);
-            step(&mut chance, act, n, at)
-        })
-        .collect();
+    let mut at = day_of(number, cases);
+    let mut state = Fields::new();
+    let mut steps = Vec::new();
+    for (n, act) in acts.into_iter().enumerate() {
+        at += chance.between(600_000, 40_000_000) as i64 * i64::from(n > 0);
+        let step = step(&mut chance, &state, act, n, at);
+        state.extend(step.set.clone());
+        steps.push(step);
+    }
     Case { id, steps }
 }
 
+impl Case {
+    /// What its steps make of it.
+    pub fn state(&self) -> Fields {
+        let all = self.steps.iter().flat_map(|step| step.set.clone());
+        all.collect()
+    }
+}
+
 /// One change; `n` names its fields, so that none writes over another's.
-fn step(chance: &mut Chance, act: What, n: usize, at: i64) -> Step {
+fn step(chance: &mut Chance, state: &Fields, act: What, n: usize, at: i64) -> Step {
     let by = match act {
         What::Create | What::Amend | What::Deliver => By::Node,
         What::Accept | What::Review | What::Decide | What::Close => By::Hub,
@@ -229,7 +241,7 @@ fn step(chance: &mut Chance, act: What, n: usize, at: i64) -> Step {
     let mut set = Fields::new();
     match act {
         What::Create => create(chance, &mut set),
-        What::Amend => amend(chance, &mut set, n),
+        What::Amend => amend(chance, state, &mut set, n),
         What::Accept => put(&mut set, "accept.note", note(chance)),
         What::Review => put(&mut set, &format!("review.{n}.text"), note(chance)),
         What::Decide => {
@@ -272,16 +284,9 @@ fn create(chance: &mut Chance, set: &mut Fields) {
     put(set, "group", format!("{}组", chance.between(1, 14)));
     put(set, "contact", name(chance));
     put(set, "contact_phone", phone(chance));
-    put(
-        set,
-        "bank",
-        format!(
-            "{}{:015}",
-            chance.of(&w::BANKS),
-            chance.below(1_000_000_000_000_000)
-        ),
-    );
+    put(set, "bank", account(chance));
     put(set, "note", note(chance));
+    put(set, "mandate", "collect".into());
     put(set, "nation", (*chance.of(&w::NATIONS)).into());
     put(set, "schooling", (*chance.of(&w::SCHOOLING)).into());
     put(set, "trade", (*chance.of(&w::TRADES)).into());
@@ -318,19 +323,18 @@ fn create(chance: &mut Chance, set: &mut Fields) {
     }
 }
 
-fn amend(chance: &mut Chance, set: &mut Fields, n: usize) {
-    let (field, value) = match chance.below(5) {
-        0 => ("phone", phone(chance)),
-        1 => ("contact_phone", phone(chance)),
-        2 => (
-            "bank",
-            format!(
-                "{}{:015}",
-                chance.of(&w::BANKS),
-                chance.below(1_000_000_000_000_000)
-            ),
-        ),
-        _ => ("note", note(chance)),
+fn amend(chance: &mut Chance, state: &Fields, set: &mut Fields, n: usize) {
+    let (field, value) = loop {
+        let (field, value) = match chance.below(5) {
+            0 => ("phone", phone(chance)),
+            1 => ("contact_phone", phone(chance)),
+            2 => ("bank", account(chance)),
+            _ => ("note", note(chance)),
+        };
+        // What says the same is no change.
+        if state.get(field) != Some(&value) {
+            break (field, value);
+        }
     };
     put(set, field, value);
     let reason = pick(chance, &w::REASONS);
@@ -395,6 +399,11 @@ fn phone(chance: &mut Chance) -> String {
     format!("{head}{:08}", chance.below(100_000_000))
 }
 
+fn account(chance: &mut Chance) -> String {
+    let head = pick(chance, &w::BANKS);
+    format!("{head}{:015}", chance.below(1_000_000_000_000_000))
+}
+
 /// 18 digits with the right check digit (GB 11643), of a county code that is given to nobody.
 fn citizen(chance: &mut Chance) -> String {
     const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
@@ -422,14 +431,14 @@ mod tests {
 
     #[test]
     fn the_same_seed_makes_the_same_cases() {
-        assert_eq!(case(3, 5), case(3, 5));
-        assert_ne!(case(3, 5).id, case(4, 5).id);
-        assert_ne!(case(3, 5).id, case(3, 6).id);
+        assert_eq!(case(3, 5, 99), case(3, 5, 99));
+        assert_ne!(case(3, 5, 99).id, case(4, 5, 99).id);
+        assert_ne!(case(3, 5, 99).id, case(3, 6, 99).id);
     }
 
     #[test]
     fn a_case_has_its_seven_steps_and_its_fields() {
-        let case = case(1, 9);
+        let case = case(1, 9, 99);
         assert_eq!(case.steps.len(), STEPS);
         let created = &case.steps[0].set;
         assert!(created.len() >= 24, "{}", created.len());
