@@ -26,10 +26,11 @@ pub const DAY: (usize, usize, usize) = (5, 10, 5);
 const OPEN_EVERY: u64 = 8;
 /// Share of notes that are canned, percent.
 const CANNED: u64 = 35;
-/// 2026-08-03 08:30 in China: when the first case is logged.
-const BEGINS_MS: i64 = 1_785_717_000_000;
+/// 2026-11-02 08:30 in China: when the first case is logged. The product believes no clock before
+/// 2026-11-01.
+const BEGINS_MS: i64 = 1_793_579_400_000;
 /// The cases are logged within it, the day follows it.
-const QUARTER_MS: i128 = 90 * 86_400_000;
+const SPAN_MS: i128 = 16 * 86_400_000;
 
 /// Who made a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,9 +189,9 @@ fn change(id: String, new: bool, step: Step) -> Change {
     }
 }
 
-/// When a case is logged, in milliseconds since 1970: they spread over the quarter.
+/// When a case is logged, in milliseconds since 1970: they spread over the span.
 const fn day_of(number: u64, cases: u64) -> i64 {
-    BEGINS_MS + (QUARTER_MS * number as i128 / cases as i128) as i64
+    BEGINS_MS + (SPAN_MS * number as i128 / cases as i128) as i64
 }
 
 /// The case of that number, of so many.
@@ -216,7 +217,7 @@ pub fn case(seed: u64, number: u64, cases: u64) -> Case {
     let mut state = Fields::new();
     let mut steps = Vec::new();
     for (n, act) in acts.into_iter().enumerate() {
-        at += chance.between(600_000, 40_000_000) as i64 * i64::from(n > 0);
+        at += chance.between(600_000, 20_000_000) as i64 * i64::from(n > 0);
         let step = step(&mut chance, &state, act, n, at);
         state.extend(step.set.clone());
         steps.push(step);

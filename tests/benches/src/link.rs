@@ -23,7 +23,7 @@ use tun_rs::{DeviceBuilder, SyncDevice};
 
 use crate::{
     profile::{Cut, MTU, Profile},
-    shaper::{Counters, Shaper},
+    shaper::{Counters, Seen, Shaper},
     signals,
 };
 
@@ -183,6 +183,20 @@ impl Link {
             up: lock(&self.shared.up.shaper).counters(),
             down: lock(&self.shared.down.shaper).counters(),
         }
+    }
+
+    /// Notes every packet from now on.
+    pub fn begin_trace(&self) {
+        lock(&self.shared.up.shaper).begin_trace();
+        lock(&self.shared.down.shaper).begin_trace();
+    }
+
+    /// What was noted: up, down.
+    pub fn end_trace(&self) -> (Vec<Seen>, Vec<Seen>) {
+        (
+            lock(&self.shared.up.shaper).end_trace(),
+            lock(&self.shared.down.shaper).end_trace(),
+        )
     }
 
     /// Counts from nothing.

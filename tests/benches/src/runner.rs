@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -55,6 +56,8 @@ pub struct Plan {
     pub runs: u32,
     /// The line is cut at every so many seconds.
     pub cut_every: Option<u64>,
+    /// Every packet of each meeting is appended here.
+    pub trace: Option<PathBuf>,
     /// Prepared directories are kept here.
     pub scratch: PathBuf,
 }
@@ -217,13 +220,40 @@ fn copy(plan: &Plan, prepared: &Path, at: &Path) -> Result<(PathBuf, PathBuf)> {
 
 fn meet(plan: &Plan, profile: &Profile, ends: (&Path, &Path), work: &Path) -> Result<Met> {
     let link = Link::start(profile)?;
+    if plan.trace.is_some() {
+        link.begin_trace();
+    }
+    let met = met(plan, &link, ends, work);
+    if let Some(file) = &plan.trace {
+        write_trace(file, &link)?;
+    }
+    met
+}
+
+/// One JSON line a packet.
+fn write_trace(file: &Path, link: &Link) -> Result<()> {
+    let mut out = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)?;
+    let (up, down) = link.end_trace();
+    for (way, packets) in [("up", up), ("down", down)] {
+        for packet in packets {
+            serde_json::to_writer(&mut out, &(way, packet))?;
+            out.write_all(b"\n")?;
+        }
+    }
+    Ok(())
+}
+
+fn met(plan: &Plan, link: &Link, ends: (&Path, &Path), work: &Path) -> Result<Met> {
     match &plan.peer {
         Peer::Cuntong(executable) if plan.row == Row::Warm => {
-            warm(plan, &link, executable, ends, work)
+            warm(plan, link, executable, ends, work)
         }
-        Peer::Cuntong(executable) => ours(plan, &link, executable, ends),
+        Peer::Cuntong(executable) => ours(plan, link, executable, ends),
         Peer::Other(_) if plan.row == Row::Warm => bail!("only cuntong keeps its connection"),
-        Peer::Other(folder) => others(plan, &link, folder, ends),
+        Peer::Other(folder) => others(plan, link, folder, ends),
     }
 }
 

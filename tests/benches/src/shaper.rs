@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::profile::Way;
 
+/// Headers of IPv4 and UDP.
+const IP_AND_UDP_BYTES: usize = 28;
 /// Protocol number of UDP in an IPv4 header.
 const UDP: u8 = 17;
 /// Loss is drawn with so many steps.
@@ -42,9 +44,27 @@ pub struct Counters {
     /// UDP, while it was blocked.
     pub blocked: Count,
     /// When the first packet was given to the link.
+    #[serde(skip)]
     pub first: Option<Duration>,
     /// When the last packet was delivered.
+    #[serde(skip)]
     pub last: Option<Duration>,
+}
+
+/// A packet that was given to the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    #[serde(serialize_with = "seconds")]
+    pub at: Duration,
+    pub bytes: usize,
+    /// Protocol number: 6 TCP, 17 UDP.
+    pub protocol: u8,
+    /// First byte of what UDP carries; of QUIC it tells the form of the packet.
+    pub first: u8,
+}
+
+fn seconds<S: serde::Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_f64(time.as_secs_f64())
 }
 
 #[derive(Debug)]
@@ -67,6 +87,7 @@ pub struct Shaper {
     counters: Counters,
     cut: bool,
     block_udp: bool,
+    trace: Option<Vec<Seen>>,
 }
 
 impl Shaper {
@@ -81,7 +102,18 @@ impl Shaper {
             counters: Counters::default(),
             cut: false,
             block_udp: false,
+            trace: None,
         }
+    }
+
+    /// Notes every packet from now on.
+    pub fn begin_trace(&mut self) {
+        self.trace = Some(Vec::new());
+    }
+
+    /// What was noted, and no more from now on.
+    pub fn end_trace(&mut self) -> Vec<Seen> {
+        self.trace.take().unwrap_or_default()
     }
 
     /// Takes a packet. It is lost, dropped, or comes out of [`Shaper::pop`] later.
@@ -89,6 +121,15 @@ impl Shaper {
         let bytes = packet.len();
         let _first = self.counters.first.get_or_insert(now);
         self.counters.sent.add(bytes);
+        if let Some(trace) = &mut self.trace {
+            let at = |index: usize| packet.get(index).copied().unwrap_or_default();
+            trace.push(Seen {
+                at: now,
+                bytes,
+                protocol: at(9),
+                first: at(IP_AND_UDP_BYTES),
+            });
+        }
         if self.cut {
             return self.counters.cut.add(bytes);
         }

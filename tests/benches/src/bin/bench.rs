@@ -46,6 +46,9 @@ struct Args {
     /// Each run is appended here as one line of JSON
     #[arg(long, default_value = "bench.jsonl")]
     out: PathBuf,
+    /// Each packet is appended here as one line of JSON: direction, time, bytes, protocol, first byte
+    #[arg(long)]
+    trace: Option<PathBuf>,
     /// The product; default: beside this executable
     #[arg(long)]
     cuntong: Option<PathBuf>,
@@ -77,6 +80,7 @@ fn main() -> Result<()> {
                         profile: Profile::named(profile).context("a profile")?,
                         runs: args.runs,
                         cut_every: args.cut_every,
+                        trace: args.trace.clone(),
                         scratch: std::fs::canonicalize(&args.scratch)?,
                     };
                     let runs = runner::run(&plan, &mut |run| {
