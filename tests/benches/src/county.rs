@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use cuntong_node::{
     clock::{self, Chance, Clock},
     config,
-    demo::exchange::exchange,
+    demo::exchange::{exchange, exchange_heard},
     desk::{NoLinks, NodeDesk},
     exit::Failure,
     identity,
@@ -28,6 +28,11 @@ use cuntong_protocol::{
     role::Role,
     text::Private,
     time::Millis,
+    wire::{
+        codec,
+        frame::Deflater,
+        window::{self, DICTIONARIES},
+    },
 };
 use cuntong_provisioning::{
     County,
@@ -108,6 +113,50 @@ pub fn apply(work: &Path, hub: &Path, node: &Path) -> Result<()> {
         end.store.close()?;
     }
     write_ids(&ids, &[hub, node])
+}
+
+/// A meeting of two prepared directories in this process: what of each kind of message crossed.
+///
+/// # Errors
+/// The ends do not come to agree.
+pub fn weigh(hub: &Path, node: &Path) -> Result<BTreeMap<(&'static str, String), Weight>> {
+    let (hub, node) = (End::open(hub)?, End::open(node)?);
+    let now = Clock::system(None).now();
+    let mut windows = [Deflater::default(), Deflater::default()];
+    for window in &mut windows {
+        window.prime(&DICTIONARIES[0])?;
+    }
+    let mut weights: BTreeMap<(&'static str, String), Weight> = BTreeMap::new();
+    let mut failed = None;
+    exchange_heard(&node.store, &hub.store, now, &mut |up, message| {
+        let bytes = codec::encode(message);
+        match window::frame(&mut windows[usize::from(up)], &bytes) {
+            Ok(frame) => {
+                let name = format!("{message:?}");
+                let name = name.split(['(', ' ']).next().unwrap_or_default().to_owned();
+                let way = if up { "up" } else { "down" };
+                let weight = weights.entry((way, name)).or_default();
+                weight.messages += 1;
+                weight.bytes += bytes.len() as u64;
+                weight.framed += frame.len() as u64;
+            }
+            Err(error) => failed = Some(error),
+        }
+    })
+    .map_err(fault)?;
+    hub.store.close()?;
+    node.store.close()?;
+    failed.map_or(Ok(weights), |error| Err(error.into()))
+}
+
+/// Messages of one kind.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+pub struct Weight {
+    pub messages: u64,
+    /// Before the window.
+    pub bytes: u64,
+    /// On the stream.
+    pub framed: u64,
 }
 
 trait Work {

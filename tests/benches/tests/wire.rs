@@ -27,17 +27,17 @@ impl Wire {
             eprintln!("SKIPPED: no link can be made here: {why:#}");
             return None;
         }
-        let link = Link::start(profile).unwrap();
+        let link = Link::start(profile).expect("a link");
         let mut server = link
             .command_in(Side::Hub)
             .args([env!("CARGO_BIN_EXE_probe"), "serve"])
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
+            .expect("the probe starts");
         let mut ready = String::new();
-        let _read = BufReader::new(server.stdout.take().unwrap())
+        let _read = BufReader::new(server.stdout.take().expect("it is piped"))
             .read_line(&mut ready)
-            .unwrap();
+            .expect("the probe prints text");
         assert_eq!(ready, "ready\n");
         Some(Self { link, server })
     }
@@ -50,20 +50,20 @@ impl Wire {
             .args(arguments)
             .stderr(Stdio::inherit())
             .output()
-            .unwrap();
+            .expect("the probe runs");
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.server.kill().unwrap();
-        let _ended = self.server.wait().unwrap();
+        self.server.kill().expect("the probe runs");
+        let _ended = self.server.wait().expect("the probe ended");
     }
 }
 
 fn plain() -> Profile {
-    Profile::named("plain").unwrap()
+    Profile::named("plain").expect("there is one")
 }
 
 #[test]
