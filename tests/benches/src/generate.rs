@@ -349,10 +349,8 @@ fn note(chance: &mut Chance) -> String {
     if chance.percent(CANNED) {
         return (*chance.of(&w::CANNED)).to_owned();
     }
-    let subject = *chance.of(&w::SUBJECTS);
-    let mut text = fill(chance, subject);
-    let fact = *chance.of(&w::FACTS);
-    text.push_str(&fill(chance, fact));
+    let (subject, fact) = (pick(chance, &w::SUBJECTS), pick(chance, &w::FACTS));
+    let mut text = fill(chance, subject) + &fill(chance, fact);
     for list in [&w::FACTS[..], &w::WISHES[..]] {
         if chance.percent(55) {
             let more = *chance.of(list);
