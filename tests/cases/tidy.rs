@@ -70,6 +70,10 @@ fn crates_depend_on_each_other_only_as_drawn() {
                 "cuntong-node",
             ][..],
         ),
+        (
+            "cuntong-benches",
+            &["cuntong-protocol", "cuntong-provisioning", "cuntong-node"][..],
+        ),
     ]);
     let banned: BTreeMap<&str, &[&str]> = BTreeMap::from([
         (
