@@ -12,9 +12,11 @@ import { address, commandLine, groups, lines, records, say, untilTold, withHub }
 const PEER = fileURLToPath(new URL("./peer", import.meta.url))
 const NAME = "cases"
 /** Documents a batch, on the wire and on the disk. */
-const BATCH = 1000
+const BATCH = 5000
 /** Bodies shorter than this many bytes are sent as they are. */
 const SMALL = 200
+/** Before it is tried again, in ms. */
+const RETRY = 1000
 
 function open(folder) {
   mkdirSync(folder, { recursive: true })
@@ -70,6 +72,8 @@ async function serve(folder, listen) {
   const { host, port } = address(listen)
   const server = app.listen(port, host)
   server.keepAliveTimeout = 60_000
+  // A large batch takes minutes to arrive over a slow link.
+  server.requestTimeout = 0
   await new Promise(resolve => server.once("listening", resolve))
   await untilTold()
   server.closeAllConnections()
@@ -91,13 +95,22 @@ function fetcher() {
 async function sync(folder, connect) {
   const local = open(folder)
   const hub = new PouchDB(`http://${connect}/${NAME}`, { skip_setup: true, fetch: fetcher() })
-  const batches = { batch_size: Number(process.env.PEER_BATCH ?? BATCH), batches_limit: 10 }
-  const result = await PouchDB.sync(local, hub, {
-    push: { ...batches, checkpoint: "source" },
-    pull: { ...batches, checkpoint: "target" },
-  })
-  for (const way of [result.push, result.pull])
-    if (!way.ok || way.errors.length > 0) throw new Error(`not complete: ${JSON.stringify(way)}`)
+  const batches = { batch_size: BATCH, batches_limit: 10 }
+  for (;;) {
+    try {
+      const result = await PouchDB.sync(local, hub, {
+        push: { ...batches, checkpoint: "source" },
+        pull: { ...batches, checkpoint: "target" },
+      })
+      for (const way of [result.push, result.pull])
+        if (!way.ok || way.errors.length > 0) throw new Error(`not complete: ${JSON.stringify(way)}`)
+      break
+    } catch (error) {
+      // PouchDB itself tries again in live mode only; here, where the connection failed.
+      if (error.type !== "system") throw error
+      await new Promise(resolve => setTimeout(resolve, RETRY))
+    }
+  }
   await local.close()
 }
 
