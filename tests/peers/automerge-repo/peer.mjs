@@ -3,7 +3,9 @@ import { next as Automerge } from "@automerge/automerge"
 import { Repo, interpretAsDocumentId } from "@automerge/automerge-repo"
 import { NodeFSStorageAdapter } from "@automerge/automerge-repo-storage-nodefs"
 import { WebSocketClientAdapter, WebSocketServerAdapter } from "@automerge/automerge-repo-network-websocket"
+import { spawn } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
+import { once } from "node:events"
 import { mkdirSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { WebSocketServer } from "ws"
@@ -129,7 +131,7 @@ async function sync(folder, connect) {
 async function session(folder, connect) {
   const adapter = new WebSocketClientAdapter(`ws://${connect}`)
   const peerId = `n${randomBytes(4).toString("hex")}`
-  const repo = new Repo({ peerId, storage: new NodeFSStorageAdapter(folder), network: [adapter] })
+  const repo = new Repo({ peerId, storage: new NodeFSStorageAdapter(folder), network: [] })
   const connected = new Promise(resolve => adapter.once("peer-candidate", resolve))
   const open = new Set()
   let finish
@@ -158,17 +160,24 @@ async function session(folder, connect) {
     look(id, handle)
     return handle
   }
+  const followListed = async doc => {
+    const ids = doc.cases.map(bytes => interpretAsDocumentId(bytes))
+    for await (const group of groups(ids, LOADED)) await Promise.all(group.map(follow))
+  }
 
-  // Asked for before the hub is there, a document that is not here counts as nowhere to be had;
-  // and loading documents meanwhile keeps the adapter from seeing that it is connected.
-  await connected
   const indexId = documentId(INDEX)
   open.add("the list itself")
+  // What is here is loaded before the hub is called: while thousands of documents are read, the
+  // connection would hardly be served, and the hub give it up.
+  const known = (await repo.storageSubsystem.loadDoc(indexId)) !== null
+  if (known) await followListed((await repo.find(indexId)).doc())
+  repo.networkSubsystem.addNetworkAdapter(adapter)
+  // Asked for before the hub is there, a document that is not here counts as nowhere to be had.
+  await connected
   const index = await follow(indexId)
   const followAll = async () => {
     if (!index.isReady()) return
-    const ids = index.doc().cases.map(bytes => interpretAsDocumentId(bytes))
-    for await (const group of groups(ids, LOADED)) await Promise.all(group.map(follow))
+    await followListed(index.doc())
     open.delete("the list itself")
     look(indexId, index)
   }
@@ -191,8 +200,18 @@ async function read(folder, ids) {
   }
 }
 
-/** Both ends know each other's state only if they have met: they do, over the loopback. */
-const meet = (hub, node) => withHub(PEER, hub, listen => sync(node, listen))
+/**
+ * Both ends know each other's state only if they have met: they do, over the loopback, in processes
+ * of their own, since one that has made thousands of documents spends its time collecting them.
+ */
+const meet = (hub, node) =>
+  withHub(PEER, hub, async listen => {
+    const child = spawn(PEER, ["sync", "--node", node, "--connect", listen], {
+      stdio: ["ignore", "ignore", "inherit"],
+    })
+    const [code] = await once(child, "exit")
+    if (code !== 0) throw new Error("the two ends did not meet")
+  })
 
 const { verb, options } = commandLine()
 switch (verb) {
