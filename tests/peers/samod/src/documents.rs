@@ -11,6 +11,7 @@ use automerge::{
     ActorId, Automerge, AutomergeError, ObjId, ObjType, ROOT, ReadDoc as _, ScalarValue,
     transaction::{CommitOptions, Transactable, Transaction},
 };
+use futures::future::join_all;
 use samod::{
     DocumentId,
     storage::{Storage as _, StorageKey, TokioFilesystemStorage},
@@ -24,6 +25,8 @@ use crate::Res;
 const INDEX: &str = "00000000000000000000000000000001";
 /// The index's only field.
 const CASES: &str = "cases";
+/// How many documents are written side by side.
+const AT_ONCE: usize = 256;
 
 /// Fields and what they are set to.
 pub type Fields = BTreeMap<String, String>;
@@ -141,9 +144,13 @@ pub fn enlist(doc: &mut Automerge, ids: &[DocumentId]) -> Res<()> {
     })
 }
 
-/// Lays a document into a store, under the key by which samod would have saved it: the library
-/// itself names a new document at random.
-pub async fn lay(storage: &TokioFilesystemStorage, id: &DocumentId, doc: &Automerge) -> Res<()> {
+/// Lays a document into a store when awaited, under the key by which samod would have saved it: the
+/// library itself names a new document at random.
+pub fn lay(
+    storage: &TokioFilesystemStorage,
+    id: &DocumentId,
+    doc: &Automerge,
+) -> Res<impl Future<Output = ()> + use<>> {
     let mut heads = Sha256::new();
     doc.get_heads()
         .iter()
@@ -154,29 +161,34 @@ pub async fn lay(storage: &TokioFilesystemStorage, id: &DocumentId, doc: &Autome
         hex::encode(heads.finalize()),
     ];
     let key = StorageKey::from_parts(parts).map_err(|_| "not a key")?;
-    storage.put(key, doc.save()).await;
-    Ok(())
+    let (storage, bytes) = (storage.clone(), doc.save());
+    Ok(async move { storage.put(key, bytes).await })
 }
 
 /// Lays the workload's documents, and the index, into the store of every folder.
 pub async fn fill(work: &Path, folders: &[String]) -> Res<()> {
     let stores: Vec<_> = folders.iter().map(TokioFilesystemStorage::new).collect();
     let mut ids = Vec::new();
+    let mut open = Vec::new();
     for case in lines::<Case>(&work.join("initial.jsonl"))? {
         let case = case?;
         let (id, doc) = (document_id(&case.id)?, history(&case.steps)?);
         for store in &stores {
-            lay(store, &id, &doc).await?;
+            open.push(lay(store, &id, &doc)?);
+        }
+        if open.len() >= AT_ONCE {
+            join_all(open.drain(..)).await;
         }
         ids.push(id);
     }
+    join_all(open).await;
     let mut index = Automerge::new().with_actor(actor_of("hub"));
     transact(&mut index, |tx| {
         tx.put_object(ROOT, CASES, ObjType::List).map(|_| ())
     })?;
     enlist(&mut index, &ids)?;
     for store in &stores {
-        lay(store, &index_id()?, &index).await?;
+        lay(store, &index_id()?, &index)?.await;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub async fn apply(changes: &Path, folder: &str) -> Res<()> {
         if change.new {
             let mut doc = Automerge::new();
             documents::assign(&mut doc, &change.set)?;
-            documents::lay(&storage, &id, &doc).await?;
+            documents::lay(&storage, &id, &doc)?.await;
             fresh.push(id);
         } else {
             let handle = repo
