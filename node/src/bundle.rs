@@ -7,13 +7,14 @@
 use std::path::{Path, PathBuf};
 
 use cuntong_protocol::{
-    control::{NodeEntry, NodeStatus, Place, signed::Trust},
+    control::{NodeEntry, NodeStatus, signed::Trust},
     id::{NodeId, SiteId},
     policy,
     sync::Peer,
     time::Millis,
     wire::bundle::Header,
 };
+use cuntong_provisioning::county::places::find_place;
 use serde::Serialize;
 
 mod content;
@@ -26,7 +27,7 @@ use crate::{
     exit::{Exit, Failure},
     identity::Papers,
     intake::Door,
-    store::{Linked, StoreError, Traffic},
+    store::{Linked, StoreError},
 };
 
 /// Where a bundle is kept while it is looked at.
@@ -91,16 +92,8 @@ pub fn export(node: &Door, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
     let product = env!("CARGO_PKG_VERSION").to_owned();
     let plan = {
         let peer = peer.clone();
-        node.store.write(move |db| {
-            let traffic = Traffic::default();
-            plan(
-                &mut Linked { db, now, traffic },
-                &peer,
-                &mine,
-                &theirs,
-                product,
-            )
-        })
+        node.store
+            .write(move |db| plan(&mut Linked::new(db, now), &peer, &mine, &theirs, product))
     };
     let plan = plan?;
     let mut written = Written::create(&path, &header, &entry.recipient)?;
@@ -158,13 +151,7 @@ pub fn import_from(node: &Door, bytes: &mut dyn std::io::Read) -> Result<Importe
         let now = node.clock.now();
         let (peer, mut so_far) = (peer.clone(), account);
         let done = node.store.write(move |db| {
-            let traffic = Traffic::default();
-            let news = take(
-                &mut Linked { db, now, traffic },
-                &peer,
-                message,
-                &mut so_far,
-            )?;
+            let news = take(&mut Linked::new(db, now), &peer, message, &mut so_far)?;
             Ok::<_, StoreError>((so_far, news))
         });
         let (after, news) = done?;
@@ -218,11 +205,7 @@ fn find<'a>(
             .iter()
             .find(|n| n.node.to_string() == text)
             .map(|n| n.site)
-            .or_else(|| {
-                let by_id = text.parse::<SiteId>().ok();
-                let named = |p: &&Place| Some(p.site) == by_id || p.code == text || p.name == text;
-                places.sites.iter().find(named).map(|p| p.site)
-            }),
+            .or_else(|| find_place(places, text).map(|p| p.site)),
     };
     let node = |n: &&NodeEntry| {
         Some(n.site) == site

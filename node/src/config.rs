@@ -44,10 +44,12 @@ pub struct Web {
 /// Links to other nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// UDP address other nodes call; none: this node only calls.
+    /// Address other nodes call, by UDP and by TCP; none: this node only calls.
     pub listen: Option<SocketAddr>,
     /// `host:port` of upstream nodes in the order they are tried: township, then hub.
     pub upstream: Vec<String>,
+    /// The only carrier spoken; none: QUIC, and TCP where QUIC is not answered.
+    pub carrier: Option<Carrier>,
     /// Longest wait after the first failure; it doubles from here.
     pub retry_first: Duration,
     /// Longest wait ever.
@@ -62,6 +64,24 @@ pub struct Link {
     pub hello: Duration,
     /// Live connections from other nodes.
     pub connections_max: usize,
+}
+
+/// What carries a connection to another node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    Quic,
+    /// TLS over TCP, for networks that let no UDP through.
+    Tcp,
+}
+
+impl Carrier {
+    /// The word for settings, rows, JSON and logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+            Self::Tcp => "tcp",
+        }
+    }
 }
 
 /// What is written about what happens. Never personal data.
@@ -96,6 +116,7 @@ impl Default for Config {
             link: Link {
                 listen: None,
                 upstream: Vec::new(),
+                carrier: None,
                 retry_first: Duration::from_secs(1),
                 retry_max: Duration::from_secs(300),
                 idle: Duration::from_secs(120),

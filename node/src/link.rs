@@ -1,10 +1,13 @@
-//! Links to other nodes: QUIC connections that carry [`cuntong_protocol::sync`] sessions.
+//! Links to other nodes: connections that carry [`cuntong_protocol::sync`] sessions.
 //!
 //! `tls`, `pending` and `limits` say who gets a connection and how much of it; `listen` answers calls,
 //! `dial` makes them, `drive` runs a session on a connection, `reason` classes what goes wrong.
+//! A connection is QUIC, or `tcp` where UDP is blocked: `reach` finds out which, `carrier` makes
+//! both look the same.
 //! The roster decides, at the start of each session and again at each message.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
@@ -18,7 +21,7 @@ use cuntong_protocol::{
 };
 use cuntong_provisioning::{enrol::Renewer, keys::NodeKeys};
 use quinn::Endpoint;
-use rustls::sign::CertifiedKey;
+use rustls::{server::ServerSessionMemoryCache, sign::CertifiedKey};
 use tokio::sync::{
     broadcast::{self, error::RecvError},
     mpsc, oneshot, watch,
@@ -35,6 +38,8 @@ use crate::{
 };
 
 mod backoff;
+mod call;
+mod carrier;
 mod dial;
 mod drive;
 mod enrolment;
@@ -42,19 +47,26 @@ mod limits;
 mod listen;
 mod live;
 mod pending;
+mod reach;
 mod reason;
 mod renewal;
+mod resume;
 mod stream;
+mod tcp;
 pub mod tls;
+mod way_back;
 
 #[cfg(test)]
 mod tests;
 
+pub use carrier::Carrier;
 use dial::Order;
 pub use enrolment::{Asked, ask as ask_to_join};
 use live::Live;
 use pending::Pending;
+pub use reach::Lead;
 pub use reason::{Failed, Reason};
+use resume::Resume;
 
 /// Orders that wait for the caller; more are the same order.
 const ORDERS_MAX: usize = 32;
@@ -94,11 +106,17 @@ struct Shared {
     parts: Parts,
     level: Level,
     endpoint: Endpoint,
+    /// All connections by TCP.
+    lines: tcp::Lines,
     own: RwLock<(Arc<CertifiedKey>, Option<Millis>)>,
     trust: RwLock<Arc<Trust>>,
     live: Mutex<Live>,
     pending: Mutex<Pending>,
     upstream: Mutex<Vec<Upstream>>,
+    /// By place in `upstream`.
+    resume: Mutex<BTreeMap<usize, Arc<Resume>>>,
+    /// Sessions that callers may go on with.
+    sessions: Arc<ServerSessionMemoryCache>,
     /// False: unplugged by hand.
     plugged: watch::Sender<bool>,
     orders: mpsc::Sender<Order>,
@@ -115,6 +133,13 @@ pub struct Upstream {
     pub failed: Option<Failed>,
     pub next_try: Option<Millis>,
     pub last_session: Option<Millis>,
+    /// What carries the session, while there is one.
+    pub carrier: Option<Carrier>,
+    /// The last session went on where the one before it ended: its first words came with the
+    /// first packet.
+    pub resumed: bool,
+    /// Which carrier the next call tries first.
+    pub lead: Lead,
 }
 
 /// Where a call to an upstream stands.
@@ -151,6 +176,7 @@ pub struct Whole {
 pub struct Downstream {
     pub node: NodeId,
     pub since: Millis,
+    pub carrier: Carrier,
 }
 
 impl Links {
@@ -170,15 +196,19 @@ impl Links {
             .site(site)
             .map(|place| place.level)
             .ok_or_else(|| Failure::configuration("本机的站点不在县的站点表中"))?;
-        let endpoint = listen::endpoint(&parts, level, &trust)?;
+        let sessions = ServerSessionMemoryCache::new(2 * parts.config.connections_max);
+        let listen::Sockets { endpoint, tcp } = listen::sockets(&parts, level, &trust, &sessions)?;
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let shared = Arc::new(Shared {
             level,
             endpoint,
+            lines: tcp::Lines::default(),
             own: RwLock::new((parts.own.clone(), parts.issued)),
             live: Mutex::new(Live::default()),
             pending: Mutex::new(Pending::default()),
             upstream: Mutex::new(upstreams(&parts.config.upstream, &trust, site)),
+            resume: Mutex::default(),
+            sessions,
             trust: RwLock::new(trust),
             plugged: watch::Sender::new(parts.plugged),
             orders,
@@ -196,6 +226,9 @@ impl Links {
         )));
         if shared.parts.config.listen.is_some() {
             drop(tokio::spawn(listen::run(shared.clone())));
+            if let Some(listener) = tcp {
+                drop(tokio::spawn(listen::run_tcp(shared.clone(), listener)));
+            }
             drop(tokio::spawn(live::call_the_roll(shared.clone())));
         }
         if !shared.parts.config.upstream.is_empty() {
@@ -271,7 +304,7 @@ impl Links {
     /// Waits until connections have said goodbye, after `parts.stop`.
     pub async fn ended(&self) {
         self.0.endpoint.close(reason::Close::Stop.code(), b"");
-        self.0.endpoint.wait_idle().await;
+        tokio::join!(self.0.lines.end(), self.0.endpoint.wait_idle());
     }
 }
 
@@ -335,6 +368,9 @@ fn upstreams(addresses: &[String], trust: &Trust, site: SiteId) -> Vec<Upstream>
             failed: None,
             next_try: None,
             last_session: None,
+            resumed: false,
+            carrier: None,
+            lead: Lead::default(),
         })
         .collect()
 }
@@ -380,6 +416,19 @@ impl Shared {
             .clone()
     }
 
+    /// What the last session with an upstream left, for calls with the certificate shown now.
+    fn resume(&self, index: usize) -> Arc<Resume> {
+        let own = self.own();
+        let mut kept = lock(&self.resume);
+        let entry = kept.entry(index);
+        let new = || Arc::new(Resume::new(own.clone(), self.ground()));
+        let resume = entry.or_insert_with(new);
+        if !resume.is_of(&own) {
+            *resume = new();
+        }
+        resume.clone()
+    }
+
     /// When the certificate shown was issued.
     fn own_issued(&self) -> Option<Millis> {
         self.own.read().unwrap_or_else(PoisonError::into_inner).1
@@ -393,6 +442,12 @@ impl Shared {
 
     fn clock_in_doubt(&self) -> bool {
         self.parts.clock.state() == ClockState::Suspect
+    }
+
+    /// Which carrier is tried first at an upstream.
+    fn lead(&self, index: usize) -> Lead {
+        let upstream = lock(&self.upstream);
+        upstream.get(index).map(|up| up.lead).unwrap_or_default()
     }
 
     fn note(&self, index: usize, change: impl FnOnce(&mut Upstream)) {

@@ -221,6 +221,15 @@ impl Kind {
         }
     }
 
+    /// Place in the order of sending: results before new cases, these before notices.
+    pub const fn turn(self) -> u8 {
+        match self {
+            Self::Handling => 0,
+            Self::Application => 1,
+            Self::Notice => 2,
+        }
+    }
+
     /// The kind of that code, if there is one.
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {

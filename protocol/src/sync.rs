@@ -6,11 +6,12 @@
 //!
 //! ```text
 //! caller  HELLO ─────────────▶          vector, versions of control documents
+//!   PUSH  ─────────────▶                what the peer lacks, by its own receipts
 //!         ◀────────── WELCOME  callee   vector, receipts asked for
 //!         ◀───────────── CTRL           before any PUSH, in both directions
 //!   PUSH ⇄ ACK, NACK                    both ways, until neither lacks anything
 //!   PROOF ⇄ PROOF                       equal vectors must mean equal documents
-//!   (HEADS, WANT, PUSH, PROOF)          once per scope, when they do not
+//!   (SKETCH, WANT, PUSH, PROOF)         once per scope, when they do not
 //!   PUSH ⇄ ACK …                        what is committed later, as long as the link stands
 //! ```
 //!
@@ -24,7 +25,11 @@ use crate::{
     log::{Batch, LogHead, LogId, Receipt, Rejection, Seal},
     role::Level,
     time::Millis,
-    wire::{Fork, Message, ScopeProof, Sighting, Version, Whole, pack::Pack},
+    wire::{
+        Fork, Hello, Message, ScopeProof, Sighting, Version, Welcome, Whole,
+        pack::Pack,
+        sketch::{Ask, Drawn},
+    },
 };
 
 mod custody;
@@ -35,8 +40,11 @@ pub mod host;
 mod packs;
 mod proof;
 mod session;
+mod sketch;
+mod vectors;
 
 pub use session::Session;
+pub use vectors::{Agreed, versions_hash};
 
 /// Who opened the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +88,41 @@ pub struct Met {
     pub written: u64,
 }
 
+impl Met {
+    /// Of a node that called; its vector is `hello`'s, where that is whole.
+    pub fn of_caller(hello: &Hello) -> Self {
+        Self {
+            version: hello.version,
+            writer: hello.writer,
+            boot: hello.boot,
+            time: hello.time,
+            product: hello.product.clone(),
+            waiting: Some(hello.waiting),
+            written: written(&hello.vector, hello.writer),
+        }
+    }
+
+    /// Of a node that was called; its vector is `welcome`'s, where that is whole.
+    pub fn of_callee(welcome: &Welcome) -> Self {
+        Self {
+            version: welcome.version,
+            writer: welcome.writer,
+            boot: welcome.boot,
+            time: welcome.time,
+            product: welcome.product.clone(),
+            waiting: None,
+            written: written(&welcome.vector, welcome.writer),
+        }
+    }
+}
+
+/// Entries in the logs of a node, whatever its epoch, by a whole vector.
+fn written<'a>(vector: impl IntoIterator<Item = &'a (LogId, LogHead)>, writer: Writer) -> u64 {
+    let logs = vector.into_iter();
+    let own = logs.filter(|(l, _)| l.writer.node == writer.node);
+    own.fold(0, |sum, (_, head)| sum.saturating_add(head.seq))
+}
+
 /// What a session needs to begin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Opening {
@@ -99,6 +142,10 @@ pub struct Opening {
     pub rejections: Vec<Rejection>,
     /// For an upstream peer: what was heard of the nodes below this one.
     pub sightings: Vec<Sighting>,
+    /// What was kept of [`Effect::Agree`] for this peer.
+    pub agreed: Option<Agreed>,
+    /// For an upstream peer: how far its own receipts reach, on whatever branch.
+    pub receipted: Vec<(LogId, LogHead)>,
 }
 
 /// What [`Effect::Read`] found.
@@ -115,6 +162,8 @@ pub enum Found {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unpacked {
     Batch(Batch),
+    /// All of it is held already; up to where.
+    Held(LogId, LogHead),
     /// It refers to what is not here: to be asked for as it is.
     Ask(Whole),
     /// Its bytes are no pack.
@@ -164,6 +213,8 @@ pub enum Input {
     Digests(Vec<ScopeProof>),
     /// Answers [`Effect::ReadHeads`]: every document of the scope.
     Heads(Scope, Vec<(DocId, Vec<ChangeHash>)>),
+    /// Answers [`Effect::ReadSketch`].
+    Sketch(Drawn),
     /// Answers [`Effect::ReadDocs`]: sealed batches that hold all entries of those documents.
     DocBatches(Vec<Batch>),
     /// News: entries became durable here, by a person or through another session.
@@ -191,8 +242,10 @@ pub enum Effect {
     Send(Message),
     /// Note what the peer said of itself.
     Met(Met),
-    /// Gather an [`Opening`]; `lacking` is what the peer wants receipts of others for.
+    /// Gather an [`Opening`] about these scopes; `lacking` is what the peer wants receipts of others
+    /// for.
     Open {
+        scopes: Vec<Scope>,
         lacking: Vec<LogId>,
     },
     /// Read the next sealed batch past a head.
@@ -221,6 +274,10 @@ pub enum Effect {
     Reject(Vec<Rejection>),
     Digest(Vec<Scope>),
     ReadHeads(Scope),
+    /// Cells over every document of a scope.
+    ReadSketch(Ask),
+    /// The digest kept of a scope is not that of its documents: sum it up again.
+    Resum(Scope),
     ReadDocs(Vec<DocId>),
     /// A log of this node's own forked, or is longer elsewhere: begin a new epoch.
     BeginEpoch(Fork),
@@ -228,6 +285,8 @@ pub enum Effect {
     Forked(Fork),
     /// Both sides hold the same, as far as can be; told again after live traffic.
     Settled(Settled),
+    /// Keep this for the next session with this peer, instead of what was kept before.
+    Agree(Agreed),
     /// Last effect of a session.
     Close(Closing),
 }
@@ -240,6 +299,8 @@ pub struct Settled {
     pub received: u64,
     /// Documents asked for again because digests differed.
     pub repaired: u64,
+    /// The same, scope by scope.
+    pub repairs: Vec<(Scope, u64)>,
     /// Scopes that still differ.
     pub mismatched: Vec<Scope>,
     /// Logs left out of this session: forked or refused as a whole.

@@ -5,6 +5,7 @@ pub mod codec;
 pub mod elide;
 pub mod frame;
 pub mod pack;
+pub mod sketch;
 pub mod window;
 
 use crate::{
@@ -12,14 +13,20 @@ use crate::{
     id::{ChangeHash, DocId, NodeId, Scope, Writer},
     log::{Batch, LogHead, LogId, Receipt, Rejection, Seal},
     time::Millis,
-    wire::pack::Pack,
+    wire::{pack::Pack, sketch::Sketch},
 };
 
 /// Protocol version spoken here. A peer with another major version is answered `Upgrade`.
-pub const VERSION: Version = Version { major: 1, minor: 1 };
+pub const VERSION: Version = Version { major: 1, minor: 2 };
 
 /// The minor version since which batches may come as packs.
 pub const PACKS_SINCE: u16 = 1;
+
+/// The minor version since which a sketch finds the documents that differ, and more than one WANT
+/// may name them.
+pub const SKETCH_SINCE: u16 = 2;
+/// The minor version since which vectors may be told as differences and in parts.
+pub const VECTORS_SINCE: u16 = 2;
 
 /// Protocol version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -78,6 +85,12 @@ pub enum Message {
     /// Asks for a batch that came as a pack once more, as it is. Since 1.1.
     #[n(15)]
     Whole(#[n(0)] Whole),
+    /// A part of the sender's vector that its first message did not carry. Since 1.2.
+    #[n(16)]
+    Vector(#[n(0)] VectorPart),
+    /// After a proof that does not match: what gives away the documents that differ. Since 1.2.
+    #[n(18)]
+    Sketch(#[n(0)] Sketch),
 }
 
 /// First message of the node that calls.
@@ -108,6 +121,13 @@ pub struct Hello {
     /// its own head. Empty in the ordinary case.
     #[cbor(n(8), default)]
     pub lacking: Vec<LogId>,
+    /// The agreement `vector` is told against: only logs with another head than then are in it.
+    /// `None`: the vector is whole.
+    #[n(9)]
+    pub since: Option<u64>,
+    /// Parts of the vector that follow, where any do.
+    #[n(10)]
+    pub parts: Option<u32>,
 }
 
 /// First message of the node that is called.
@@ -132,6 +152,27 @@ pub struct Welcome {
     pub receipts: Vec<Receipt>,
     #[n(7)]
     pub product: String,
+    /// As in [`Hello`]. `None` where the caller named an agreement: it is not known here, and the
+    /// caller's whole vector is awaited.
+    #[n(8)]
+    pub since: Option<u64>,
+    #[n(9)]
+    pub parts: Option<u32>,
+}
+
+/// Some logs of a vector.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct VectorPart {
+    /// From 1.
+    #[n(0)]
+    pub part: u32,
+    #[n(1)]
+    pub parts: u32,
+    /// Of the whole vector; else of a difference.
+    #[n(2)]
+    pub whole: bool,
+    #[n(3)]
+    pub logs: Vec<(LogId, LogHead)>,
 }
 
 /// Names a batch by its first entry.
@@ -181,7 +222,7 @@ pub struct ScopeProof {
     pub documents: u64,
 }
 
-/// The plain way of repair.
+/// The plain way of repair. In answer to a sketch: the documents that differ, without their heads.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct ScopeHeads {
     #[n(0)]
@@ -193,8 +234,9 @@ pub struct ScopeHeads {
     pub more: bool,
 }
 
-/// One step of a repair. Each side sends one request, empty when it needs nothing, and one word
-/// that the other's request was served.
+/// One step of a repair. Each side sends one request, empty when it needs nothing, and one word that
+/// the other's request was served. Between peers of 1.2 a request may have many parts: one of
+/// [`crate::limits::WANT_DOCS_MAX`] documents is followed by another, the last has less.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Want {
     #[n(0)]
@@ -249,7 +291,7 @@ pub fn digest(doc: DocId, heads: &[ChangeHash]) -> u64 {
     first8(&hasher)
 }
 
-fn first8(hasher: &blake3::Hasher) -> u64 {
+pub(crate) fn first8(hasher: &blake3::Hasher) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
     u64::from_be_bytes(first)

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use cuntong_node::{
     bundle::{self, Account},
-    store::{Linked, Traffic},
+    store::Linked,
 };
 use cuntong_protocol::{
     policy,
@@ -40,10 +40,9 @@ fn write(world: &mut World, from: usize, to: usize) -> Vec<Vec<u8>> {
     let places = county::county().trust().places();
     let mine = policy::scopes_read_by(places, world.machines[from].site);
     let theirs = policy::scopes_read_by(places, peer.site);
-    let traffic = Traffic::default();
     let db = world.db(from);
     let plan = bundle::plan(
-        &mut Linked { db, now, traffic },
+        &mut Linked::new(db, now),
         &peer,
         &mine,
         &theirs,
@@ -72,15 +71,9 @@ fn read(world: &mut World, stick: &[Vec<u8>], from: usize, to: usize) -> Account
     let mut account = Account::new(now, &mine, &theirs);
     for bytes in stick {
         let message = codec::decode(bytes).expect("what a bundle says decodes");
-        let traffic = Traffic::default();
         let db = world.db(to);
-        let _news = bundle::take(
-            &mut Linked { db, now, traffic },
-            &peer,
-            message,
-            &mut account,
-        )
-        .expect("the store writes");
+        let _news = bundle::take(&mut Linked::new(db, now), &peer, message, &mut account)
+            .expect("the store writes");
     }
     account
 }

@@ -1,6 +1,6 @@
 //! What the county knows of nodes it never speaks with itself.
 
-use cuntong_node::store::{Linked, Traffic};
+use cuntong_node::store::Linked;
 use cuntong_protocol::{
     role::Level,
     sync::{Peer, host::Replica as _},
@@ -65,11 +65,7 @@ fn a_node_is_believed_about_its_own_area_only() {
         written: u64::MAX,
         waiting_since: None,
     });
-    let mut store = Linked {
-        db: world.db(HUB),
-        now,
-        traffic: Traffic::default(),
-    };
+    let mut store = Linked::new(world.db(HUB), now);
     let news = store.seen(&peer, sightings.to_vec());
     assert_eq!(news.expect("the store writes"), []);
     assert!(world.db(HUB).peers().expect("the store reads").is_empty());

@@ -6,7 +6,7 @@ use automerge::{
     Automerge, ObjId, ROOT, ReadDoc as _,
     transaction::{CommitOptions, Transaction},
 };
-use cuntong_node::store::{Linked, Traffic};
+use cuntong_node::store::Linked;
 use cuntong_protocol::{
     act::{Act, ActBody, Open, Receive},
     document::{Doc, Write},
@@ -200,6 +200,8 @@ impl Hostile {
             product: "0.1".into(),
             waiting: (0, 0),
             lacking: Vec::new(),
+            since: None,
+            parts: None,
         })
     }
 }
@@ -298,15 +300,7 @@ impl Call {
             } else {
                 let peer = self.peer.clone();
                 let done = world.with(self.at, |db, now| {
-                    perform(
-                        effect,
-                        &peer,
-                        &mut Linked {
-                            db,
-                            now,
-                            traffic: Traffic::default(),
-                        },
-                    )
+                    perform(effect, &peer, &mut Linked::new(db, now))
                 });
                 let done = done.expect("no crash is planned here");
                 for answer in done.answers {

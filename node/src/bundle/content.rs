@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cuntong_protocol::{
-    id::{Kind, Scope},
+    id::Scope,
     limits,
     log::{Batch, LogHead, LogId, Rejection},
     sync::{
-        Effect, Input, Peer,
+        Effect, Input, Met, Peer,
         host::{Replica as _, perform},
     },
     time::Millis,
-    wire::{Fork, Hello, Message, Sighting, VERSION},
+    wire::{Fork, Hello, Message, VERSION},
 };
 use serde::Serialize;
 
@@ -99,9 +99,10 @@ pub fn plan(
     product: String,
 ) -> Result<Plan> {
     let shared = shared(mine, theirs);
-    let opening = store.open(peer, &[])?;
+    let scopes: Vec<_> = shared.iter().copied().collect();
+    let opening = store.open(peer, &scopes, &[])?;
     let mut vector = opening.vector;
-    vector.retain(|(log, head)| shared.contains(&log.scope) && head.seq > 0);
+    vector.retain(|(_, head)| head.seq > 0);
     let logs: Vec<LogId> = vector.iter().map(|(log, _)| *log).collect();
     let has = store.db.receipted_by(peer.node)?;
     let mut on = Vec::new();
@@ -113,7 +114,7 @@ pub fn plan(
             on.push((*log, theirs.seq));
         }
     }
-    on.sort_by_key(|(log, _)| (rank(log.scope.kind), *log));
+    on.sort_by_key(|(log, _)| (log.scope.kind.turn(), *log));
     let identity = store.db.identity()?;
     let mut first = vec![Message::Hello(Hello {
         version: VERSION,
@@ -125,6 +126,8 @@ pub fn plan(
         product,
         waiting: opening.waiting,
         lacking: Vec::new(),
+        since: None,
+        parts: None,
     })];
     let controls = store.give_controls(peer, &[])?;
     first.extend(controls.into_iter().map(Message::Ctrl));
@@ -161,14 +164,6 @@ pub fn outgoing<E>(
         }
     }
     Ok(entries)
-}
-
-const fn rank(kind: Kind) -> u8 {
-    match kind {
-        Kind::Handling => 0,
-        Kind::Application => 1,
-        Kind::Notice => 2,
-    }
 }
 
 fn pages<T: Clone>(list: &[T]) -> impl Iterator<Item = Vec<T>> {
@@ -224,7 +219,9 @@ pub fn take(
         | Message::Fork(_)
         | Message::Upgrade(_)
         | Message::Pack(_)
-        | Message::Whole(_) => Ok(Vec::new()),
+        | Message::Vector(_)
+        | Message::Whole(_)
+        | Message::Sketch(_) => Ok(Vec::new()),
     }
 }
 
@@ -240,7 +237,8 @@ fn greeted(
     account: &Account,
 ) -> Result<Vec<Input>> {
     let mut news = Vec::new();
-    if hello.writer.node != peer.node {
+    // A difference to something means nothing here.
+    if hello.writer.node != peer.node || hello.since.is_some() {
         return Ok(news);
     }
     let holds: BTreeMap<LogId, LogHead> = hello.vector.iter().copied().collect();
@@ -277,26 +275,8 @@ fn greeted(
         }
         return Ok(news);
     }
-    let own = hello
-        .vector
-        .iter()
-        .filter(|(l, _)| l.writer.node == peer.node);
-    let age_ms = hello
-        .waiting
-        .1
-        .saturating_mul(1000)
-        .min(i64::MAX as u64)
-        .cast_signed();
-    let sighting = Sighting {
-        node: peer.node,
-        at: account.made_at.min(store.now),
-        clock_offset_ms: None,
-        product: hello.product.clone(),
-        epoch: hello.writer.epoch,
-        written: own.fold(0, |sum: u64, (_, head)| sum.saturating_add(head.seq)),
-        waiting_since: (hello.waiting.0 > 0).then(|| account.made_at.after(-age_ms)),
-    };
-    if store.db.note_sighting(&sighting, None)? {
+    let at = account.made_at.min(store.now);
+    if let Some(sighting) = store.introduced(peer, &Met::of_caller(hello), at, None)? {
         news.push(Input::Seen(vec![sighting]));
     }
     Ok(news)

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::Config;
+use super::{Carrier, Config};
+
+/// Whichever carrier works.
+const AUTO: &str = "auto";
 
 /// One setting.
 pub(super) struct Setting {
@@ -45,7 +48,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting!(
         "link.listen",
-        "供其他节点连接的 UDP 地址;空则只向外连接",
+        "供其他节点连接的地址（UDP 和 TCP 同一端口）;空则只向外连接",
         link.listen,
         optional_address,
         show_optional_address
@@ -56,6 +59,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         link.upstream,
         list,
         |all: &Vec<String>| show_list(all)
+    ),
+    setting!(
+        "link.carrier",
+        "auto:先 QUIC,不通时经 TCP;quic、tcp:只用一种,连出与连入都是",
+        link.carrier,
+        carrier,
+        show_carrier
     ),
     setting!(
         "link.retry_first_ms",
@@ -133,6 +143,23 @@ pub(super) const SETTINGS: &[Setting] = &[
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_not_address| "应为 IP:端口".to_owned())
+}
+
+fn carrier(text: &str) -> Result<Option<Carrier>, String> {
+    match text {
+        AUTO => Ok(None),
+        "quic" => Ok(Some(Carrier::Quic)),
+        "tcp" => Ok(Some(Carrier::Tcp)),
+        _ => Err("应为 auto、quic 或 tcp".to_owned()),
+    }
+}
+
+#[expect(
+    clippy::ref_option,
+    reason = "the table hands every field by reference"
+)]
+fn show_carrier(carrier: &Option<Carrier>) -> String {
+    carrier.map_or(AUTO, Carrier::word).to_owned()
 }
 
 fn optional_address(text: &str) -> Result<Option<SocketAddr>, String> {

@@ -11,7 +11,7 @@ use cuntong_protocol::{
 
 use crate::{
     exit::Failure,
-    store::{Linked, Store, Traffic},
+    store::{Linked, Store},
 };
 
 /// Messages of one session at most; more means that the two talk in circles.
@@ -67,17 +67,9 @@ impl End<'_> {
                 }
                 self.settled |= matches!(effect, Effect::Settled(_));
                 let peer = self.session.peer().clone();
-                let done = self.store.write(move |db| {
-                    perform(
-                        effect,
-                        &peer,
-                        &mut Linked {
-                            db,
-                            now,
-                            traffic: Traffic::default(),
-                        },
-                    )
-                })?;
+                let done = self
+                    .store
+                    .write(move |db| perform(effect, &peer, &mut Linked::new(db, now)))?;
                 for answer in done.answers {
                     self.session.handle(answer, now).map_err(Failure::fault)?;
                 }
@@ -117,7 +109,7 @@ fn end<'a>(store: &'a Store, other: &Store, role: Role) -> Result<End<'a>, Failu
     let shared = policy::scopes_read_by(places, theirs);
     Ok(End {
         store,
-        session: Session::new(role, me, peer, mine, &shared),
+        session: Session::new(role, me, peer, mine, &shared).reads_packs(),
         settled: false,
     })
 }

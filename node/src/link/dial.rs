@@ -1,19 +1,20 @@
 //! Calls upstream: the township first, then the hub; again after a wait with full jitter.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use cuntong_protocol::{id::NodeId, role::Level, sync::Role};
-use cuntong_provisioning::judge::{Judgement, Side};
-use quinn::{ClientConfig, Connection};
+use cuntong_protocol::id::NodeId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Shared, UpstreamState, Whole,
     backoff::Backoff,
+    call::{self, call},
+    carrier::{Carrier, Connection},
     drive::{self, Event},
-    limits, listen,
-    reason::{self, Close, Failed, Reason},
+    reach::Lead,
+    reason::{Close, Failed, Reason},
     renewal, tls,
+    way_back::WayBack,
 };
 use crate::clock;
 
@@ -41,6 +42,8 @@ struct Caller {
     backoff: Backoff,
     /// The last session got as far as it could, and said that another gets further.
     again: bool,
+    /// There is reason to think that the next call is answered: a ticket may be spent on it.
+    hopeful: bool,
 }
 
 /// What ended a round of calls.
@@ -67,6 +70,7 @@ pub(super) async fn run(shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
         orders,
         waiters: Vec::new(),
         again: false,
+        hopeful: true,
         shared: shared.clone(),
     };
     let stop = shared.parts.stop.clone();
@@ -76,8 +80,12 @@ pub(super) async fn run(shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
             continue;
         }
         let wait = match caller.round().await {
-            Round::Had(ended) => caller.wait_after(&ended),
+            Round::Had(ended) => {
+                caller.hopeful = true;
+                caller.wait_after(&ended)
+            }
             Round::None(failures) => {
+                caller.hopeful = false;
                 let wait = failures
                     .last()
                     .map_or(Duration::ZERO, |last| caller.wait_after(last));
@@ -99,7 +107,7 @@ impl Caller {
                 up.state = UpstreamState::Connecting;
                 up.next_try = None;
             });
-            let ended = match call(&self.shared, index, tls::ALPN).await {
+            let ended = match call(&self.shared, index, tls::ALPN, self.hopeful).await {
                 Ok(line) => self.session(index, line).await,
                 Err(failed) => Err(failed),
             };
@@ -125,9 +133,14 @@ impl Caller {
     async fn session(&mut self, index: usize, line: drive::Line) -> Result<Failed, Failed> {
         let shared = self.shared.clone();
         let (peer, connection) = (line.known.node, line.connection.clone());
-        shared.note(index, |up| up.node = Some(peer));
+        shared.note(index, |up| {
+            up.node = Some(peer);
+            up.carrier = Some(connection.carrier());
+            up.resumed = line.early.is_some();
+        });
         let (report, mut events) = mpsc::unbounded_channel();
-        let running = drive::run(&shared, line, report);
+        let mut way_back = WayBack::watch(&shared, index, &line);
+        let running = to_its_end(&shared, index, line, report);
         tokio::pin!(running);
         let mut had = false;
         let mut plugged = shared.plugged.subscribe();
@@ -142,6 +155,10 @@ impl Caller {
                         let sooner = soon.min(home.deadline());
                         home.as_mut().reset(sooner);
                     }
+                    way_back.hear(&event);
+                    if let (Event::Settled(_), Some(rtt)) = (&event, connection.rtt()) {
+                        shared.resume(index).measured(rtt);
+                    }
                     had |= self.hear(index, peer, event);
                 }
                 Some(order) = self.orders.recv() => match order {
@@ -153,6 +170,10 @@ impl Caller {
                     Order::Wake => {}
                 },
                 () = &mut home => break Interrupt::Again,
+                () = way_back.open() => {
+                    shared.note(index, |up| up.lead = Lead::Quic);
+                    break Interrupt::Again;
+                }
                 Ok(()) = plugged.changed() => if !*plugged.borrow() {
                     break Interrupt::Unplugged;
                 },
@@ -162,7 +183,7 @@ impl Caller {
         let ended = match interrupt {
             Interrupt::Ended(ended) => ended,
             Interrupt::Again | Interrupt::Unplugged => {
-                connection.close(Close::Stop.code(), b"");
+                connection.close(Close::Stop, "");
                 let _ended = running.await;
                 let mut again = Failed::new(Reason::HubDown, "begun anew");
                 again.wait_ms = Some(0);
@@ -182,13 +203,26 @@ impl Caller {
             self.failed(index, &ended);
             Ok(ended)
         } else {
+            self.fell_silent(index, &connection, &ended);
             Err(ended)
         }
+    }
+
+    /// A session that came to nothing: where QUIC shook hands and then not one message came
+    /// through, TCP is called first the next time.
+    fn fell_silent(&self, index: usize, connection: &Connection, ended: &Failed) {
+        self.shared.note(index, |up| {
+            let spoke = up.state == UpstreamState::Connected;
+            if connection.carrier() == Carrier::Quic && !spoke && ended.reason == Reason::HubDown {
+                up.lead = Lead::Tcp;
+            }
+        });
     }
 
     /// Takes note of what happened in a session; true when it was a whole one by now.
     fn hear(&mut self, index: usize, peer: NodeId, event: Event) -> bool {
         match event {
+            Event::Quiet(_) => false,
             Event::Met => {
                 self.shared.note(index, |up| {
                     up.state = UpstreamState::Connected;
@@ -230,6 +264,7 @@ impl Caller {
         );
         self.shared.note(index, |up| {
             up.state = UpstreamState::Waiting;
+            up.carrier = None;
             let expected = self.again || failed.wait_ms == Some(0);
             up.failed = (!expected).then(|| failed.clone());
         });
@@ -280,12 +315,13 @@ impl Caller {
                 self.take(order);
                 tokio::time::sleep(AT_MOST_EVERY.min(wait)).await;
             }
-            _changed = plugged.changed() => {}
+            _changed = plugged.changed() => self.hopeful = true,
             () = self.shared.parts.stop.stopped() => {}
         }
     }
 
     fn take(&mut self, order: Order) {
+        self.hopeful = true;
         match order {
             Order::Wake => {}
             Order::Sync(waiter) => self.waiters.push(waiter),
@@ -311,6 +347,7 @@ impl Caller {
             }
             () = self.shared.parts.stop.stopped() => {}
         }
+        self.hopeful = true;
         if *self.shared.plugged.borrow() {
             for index in 0..self.shared.parts.config.upstream.len() {
                 self.shared
@@ -320,10 +357,34 @@ impl Caller {
     }
 }
 
+/// Runs a session. Where the upstream has forgotten the last one, what was said early did not
+/// arrive, and is said again once the handshake is done.
+async fn to_its_end(
+    shared: &Arc<Shared>,
+    index: usize,
+    line: drive::Line,
+    report: mpsc::UnboundedSender<Event>,
+) -> Failed {
+    let connection = line.connection.clone();
+    match drive::run(shared, line, report.clone()).await {
+        drive::Ran::Ended(failed) => failed,
+        drive::Ran::Forgotten => match call::begin(shared, index, connection).await {
+            Ok(line) => {
+                shared.note(index, |up| up.resumed = false);
+                match drive::run(shared, line, report).await {
+                    drive::Ran::Ended(failed) => failed,
+                    drive::Ran::Forgotten => Failed::new(Reason::HubDown, "forgotten twice"),
+                }
+            }
+            Err(failed) => failed,
+        },
+    }
+}
+
 /// Whether logs stay behind that the peer refused for this session.
 fn leaves_out(event: &Event) -> bool {
     match event {
-        Event::Met => false,
+        Event::Met | Event::Quiet(_) => false,
         Event::Settled(settled) => !settled.stalled.is_empty(),
     }
 }
@@ -336,100 +397,6 @@ fn way_home(index: usize, retry_max: Duration) -> Duration {
     } else {
         retry_max / 2 + clock::jitter(retry_max / 2)
     }
-}
-
-/// Calls one upstream up to the point where a session can begin.
-pub(super) async fn call(
-    shared: &Arc<Shared>,
-    index: usize,
-    alpn: &[u8],
-) -> Result<drive::Line, Failed> {
-    let address = &shared.parts.config.upstream[index];
-    let connection = connect(shared, address, alpn).await?;
-    let ground = shared.ground();
-    let judged = listen::certificate(&connection)
-        .map(|certificate| ground.judge(&certificate, Side::Callee));
-    let known = match judged {
-        Some(Judgement::Full(known)) if known.level > Level::Village => known,
-        Some(Judgement::Full(_)) => return Err(hang_up(&connection, "a village point answered")),
-        Some(Judgement::RenewOnly(..)) => {
-            return Err(hang_up(&connection, "the upstream's certificate ran out"));
-        }
-        Some(Judgement::Refused(why)) => return Err(hang_up(&connection, why.word())),
-        None => return Err(hang_up(&connection, "no certificate")),
-    };
-    let doubt = shared.clock_in_doubt();
-    let opened = connection.open_bi().await;
-    let (send, receive) = opened.map_err(|error| reason::connection(&error, doubt))?;
-    let dictionary = tls::agreed(&connection).and_then(|alpn| tls::dictionary(&alpn));
-    Ok(drive::Line {
-        connection,
-        send,
-        receive,
-        known,
-        role: Role::Caller,
-        dictionary,
-        waiting: None,
-    })
-}
-
-fn hang_up(connection: &Connection, why: &str) -> Failed {
-    connection.close(Close::Unwanted.code(), b"");
-    Failed::new(Reason::Certificate, why)
-}
-
-async fn connect(shared: &Shared, address: &str, alpn: &[u8]) -> Result<Connection, Failed> {
-    let to = resolve(address).await?;
-    let ground = shared.ground();
-    let crypto = tls::calling(shared.own(), ground, alpn)
-        .map_err(|error| Failed::new(Reason::Certificate, error))?;
-    let mut client = ClientConfig::new(Arc::new(crypto));
-    let _same = client.transport_config(limits::transport(shared.level, &shared.parts.config));
-    shake(
-        &shared.endpoint,
-        client,
-        to,
-        shared.parts.config.handshake,
-        shared.clock_in_doubt(),
-    )
-    .await
-}
-
-/// The handshake, within its time.
-pub(super) async fn shake(
-    endpoint: &quinn::Endpoint,
-    client: ClientConfig,
-    to: SocketAddr,
-    within: Duration,
-    doubt: bool,
-) -> Result<Connection, Failed> {
-    let connecting = endpoint
-        .connect_with(client, to, tls::NAME)
-        .map_err(|error| reason::connect(&error))?;
-    match tokio::time::timeout(within, connecting).await {
-        Ok(connected) => connected.map_err(|error| reason::connection(&error, doubt)),
-        Err(_late) => Err(Failed::new(Reason::HubDown, "no answer in time")),
-    }
-}
-
-/// The address of `host:port`, if there is a way to it at all: an unplugged cable is told from a
-/// hub that is down.
-pub(super) async fn resolve(address: &str) -> Result<SocketAddr, Failed> {
-    let no_route = |error: std::io::Error| Failed::new(Reason::NoRoute, error);
-    let to = tokio::net::lookup_host(address)
-        .await
-        .map_err(no_route)?
-        .next()
-        .ok_or_else(|| Failed::new(Reason::NoRoute, "the name has no address"))?;
-    let from: SocketAddr = if to.is_ipv4() {
-        ([0, 0, 0, 0], 0).into()
-    } else {
-        ([0_u16; 8], 0).into()
-    };
-    // Connecting a UDP socket sends nothing; it asks the routing table.
-    let probe = tokio::net::UdpSocket::bind(from).await.map_err(no_route)?;
-    probe.connect(to).await.map_err(no_route)?;
-    Ok(to)
 }
 
 #[cfg(test)]
@@ -449,6 +416,7 @@ mod tests {
             waiters: Vec::new(),
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
             again: false,
+            hopeful: true,
         };
         let ended = Failed::new(Reason::HubDown, "another session gets further");
         let mut had = |again| {

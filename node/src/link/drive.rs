@@ -7,11 +7,13 @@ use cuntong_protocol::{
     control::signed::Trust,
     id::NodeId,
     policy,
-    sync::{Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled, host::perform},
+    sync::{
+        Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled,
+        host::{Performed, perform},
+    },
     wire::{Message, window::Dictionary},
 };
 use cuntong_provisioning::judge::{Known, still_listed};
-use quinn::{Connection, RecvStream, SendStream};
 use tokio::{
     sync::{
         broadcast::{self, error::RecvError},
@@ -21,9 +23,11 @@ use tokio::{
 };
 
 use super::{
-    Shared, live,
+    Shared,
+    carrier::{Connection, Early, Receiver, Sender},
+    live,
     pending::Waiting,
-    reason::{self, Close, Failed, Reason},
+    reason::{Close, Failed, Reason},
     stream::{Outgoing, outgoing, read, write},
 };
 use crate::{
@@ -31,7 +35,7 @@ use crate::{
     store::{Linked, StoreError, Traffic},
 };
 
-/// Messages read ahead of the session; QUIC's window holds back the rest.
+/// Messages read ahead of the session; the carrier's window holds back the rest.
 const READ_AHEAD: usize = 8;
 /// How long the last words to a peer may take to leave.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -39,12 +43,14 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// One stream of one connection, and who is at the other end.
 pub(super) struct Line {
     pub(super) connection: Connection,
-    pub(super) send: SendStream,
-    pub(super) receive: RecvStream,
+    pub(super) send: Sender,
+    pub(super) receive: Receiver,
     pub(super) known: Known,
     pub(super) role: Role,
     /// What stands before the windows of both directions.
     pub(super) dictionary: Option<Dictionary>,
+    /// The handshake is not through yet.
+    pub(super) early: Option<Early>,
     /// Of a caller: its place among those whose first message is not there yet.
     pub(super) waiting: Option<Waiting>,
 }
@@ -56,6 +62,17 @@ pub(super) enum Event {
     Met,
     /// Both sides agree; again after live traffic.
     Settled(Settled),
+    /// From now on nobody waits for anything, or somebody does again.
+    Quiet(bool),
+}
+
+/// What became of a session.
+#[derive(Debug)]
+pub(super) enum Ran {
+    Ended(Failed),
+    /// The peer does not remember the session that words were said early on account of: they are
+    /// lost, and the connection stands.
+    Forgotten,
 }
 
 /// Runs a session to its end; `report` is told of it meanwhile.
@@ -63,32 +80,66 @@ pub(super) async fn run(
     shared: &Arc<Shared>,
     mut line: Line,
     report: mpsc::UnboundedSender<Event>,
-) -> Failed {
+) -> Ran {
     let (out, queue) = outgoing();
     let connection = line.connection.clone();
+    let early = line.early.take();
     let mut driver = match Driver::new(shared, &mut line, out, report).await {
         Ok(driver) => driver,
         Err(failed) => {
-            connection.close(Close::Fault.code(), b"");
-            return failed;
+            connection.close(Close::Fault, "");
+            return Ran::Ended(failed);
         }
     };
     let (incoming_sender, mut incoming) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read(line.receive, line.dictionary, incoming_sender));
     let writer = tokio::spawn(write(line.send, line.dictionary, queue));
-    let Err(ended) = driver.go(&mut incoming).await;
+    let heard = early_words(early, &connection, shared);
+    let ended = {
+        let going = driver.go(&mut incoming);
+        tokio::pin!(going, heard);
+        tokio::select! {
+            Err(ended) = &mut going => Some(ended),
+            heard = &mut heard => match heard {
+                Ok(true) => {
+                    let Err(ended) = going.await;
+                    Some(ended)
+                }
+                Ok(false) => None,
+                Err(failed) => Some(Ended { close: Close::Silent, failed }),
+            },
+        }
+    };
     drop(driver);
     reader.abort();
+    let Some(ended) = ended else {
+        writer.abort();
+        tracing::info!(peer = %line.known.node, "early words were not heard");
+        return Ran::Forgotten;
+    };
     // What was said last (BUSY, UPGRADE, a refusal) should still arrive.
     let _late = tokio::time::timeout(LAST_WORDS, writer).await;
-    connection.close(ended.close.code(), b"");
+    connection.close(ended.close, "");
     tracing::info!(
         peer = %line.known.node,
         close = ended.close.word(),
         detail = %ended.failed.detail,
         "session ended"
     );
-    ended.failed
+    Ran::Ended(ended.failed)
+}
+
+/// Whether what is said before the handshake is through is heard; true at once when nothing is.
+async fn early_words(
+    early: Option<Early>,
+    connection: &Connection,
+    shared: &Shared,
+) -> Result<bool, Failed> {
+    let (within, doubt) = (shared.parts.config.handshake, shared.clock_in_doubt());
+    match early {
+        Some(early) => early.heard(connection, within, doubt).await,
+        None => Ok(true),
+    }
 }
 
 /// How a session ended: what the peer is told, and what this node makes of it.
@@ -120,6 +171,8 @@ struct Driver {
     out: Outgoing,
     /// Since when the peer takes less than is said to it.
     full: Option<Instant>,
+    /// Nobody waited for anything when that was told last.
+    quiet: bool,
     report: mpsc::UnboundedSender<Event>,
     connection: Connection,
     /// Until the caller's first message.
@@ -162,8 +215,12 @@ impl Driver {
         };
         let mine = policy::scopes_read_by(places, own.site);
         let theirs = policy::scopes_read_by(places, peer.site);
+        let mut session = Session::new(role, me, peer.clone(), mine, &theirs);
+        if line.dictionary.is_some() {
+            session = session.reads_packs();
+        }
         Ok(Self {
-            session: Some(Session::new(role, me, peer.clone(), mine, &theirs)),
+            session: Some(session),
             own: own.node,
             peer,
             role,
@@ -173,6 +230,7 @@ impl Driver {
             trust,
             out,
             full: None,
+            quiet: false,
             report,
             connection: line.connection.clone(),
             waiting: line.waiting.take(),
@@ -288,8 +346,13 @@ impl Driver {
             work.go_on(&mut session, &of_thread, &peer, &out, teller, &connection);
             (session, work)
         });
-        let (session, work) = worked.await.map_err(|error| lost(&error))?;
+        let (session, mut work) = worked.await.map_err(|error| lost(&error))?;
+        let quiet = session.deadline().is_none();
         self.session = Some(session);
+        if quiet != self.quiet {
+            self.quiet = quiet;
+            work.events.push(Event::Quiet(quiet));
+        }
         for event in work.events {
             let _not_interested = self.report.send(event);
         }
@@ -351,12 +414,12 @@ impl Driver {
 
     /// The peer's half of the stream ended: why the connection did, if it did.
     async fn hung_up(&self) -> Ended {
-        let closed = tokio::time::timeout(LAST_WORDS, self.connection.closed()).await;
         let doubt = self.shared.clock_in_doubt();
+        let closed = tokio::time::timeout(LAST_WORDS, self.connection.closed(doubt)).await;
         match closed {
-            Ok(error) => Ended {
+            Ok(failed) => Ended {
                 close: Close::Stop,
-                failed: reason::connection(&error, doubt),
+                failed,
             },
             Err(_open) => Ended::new(Close::Stop, Reason::HubDown, "the peer ended the session"),
         }
@@ -395,14 +458,18 @@ impl Work {
             self.note(&effect, shared, peer);
             let (of_peer, now) = (peer.clone(), clock.now());
             let traffic = if matches!(effect, Effect::Settled(_)) {
-                traffic_of(connection)
+                connection.traffic()
             } else {
                 Traffic::default()
             };
-            let done = shared
-                .parts
-                .store
-                .write(move |db| perform(effect, &of_peer, &mut Linked { db, now, traffic }));
+            let store = &shared.parts.store;
+            let done = if let Effect::ReadSketch(ask) = effect {
+                // A look at all documents of a scope: whoever writes does not wait for it.
+                let drawn = store.read(move |db| db.sketch(of_peer.node, &ask, now));
+                drawn.map(|drawn| Performed::answer(Input::Sketch(drawn)))
+            } else {
+                store.write(move |db| perform(effect, &of_peer, &mut Linked { db, now, traffic }))
+            };
             match done {
                 Ok(done) => {
                     self.tell(done.news, shared, teller);
@@ -435,15 +502,6 @@ impl Work {
                 shared.parts.clock.heard(*time);
             }
         }
-    }
-}
-
-/// What the connection carried so far, its handshake included: UDP payload.
-fn traffic_of(connection: &Connection) -> Traffic {
-    let stats = connection.stats();
-    Traffic {
-        up: stats.udp_tx.bytes,
-        down: stats.udp_rx.bytes,
     }
 }
 

@@ -7,15 +7,26 @@ use cuntong_provisioning::enrol::{
     Joined, Joining,
     talk::{self, MESSAGE_BYTES_MAX, Question, Reply, Step, Talk},
 };
-use quinn::{ClientConfig, Connection, RecvStream, SendStream};
+use quinn::ClientConfig;
 use rustls::sign::CertifiedKey;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Failed, Shared, dial, limits, listen, reason::Close, stream::exactly, tls};
+use super::{
+    Failed, Shared, call,
+    carrier::{Connection, Receiver, Sender},
+    limits, listen,
+    reach::{Lead, reach},
+    reason::Close,
+    stream::exactly,
+    tcp, tls,
+};
 use crate::{clock::Clock, config};
 use cuntong_protocol::role::Level;
 
 /// One conversation.
 const WITHIN: Duration = Duration::from_secs(30);
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
 /// A question is small: a request and little around it.
 const QUESTION_BYTES_MAX: usize = 20 * 1024;
 /// Questions of one conversation.
@@ -37,17 +48,17 @@ pub enum Asked {
 /// Answers a machine that wants to join.
 pub(super) async fn answer(shared: &Arc<Shared>, connection: &Connection) {
     match tokio::time::timeout(WITHIN, talk_with(shared, connection)).await {
-        Ok(Ok(())) => connection.close(Close::Stop.code(), b""),
+        Ok(Ok(())) => connection.close(Close::Stop, ""),
         Ok(Err(why)) => {
             tracing::info!(%why, "enrolment conversation broke off");
-            connection.close(Close::Violation.code(), b"");
+            connection.close(Close::Violation, "");
         }
-        Err(_late) => connection.close(Close::Silent.code(), b""),
+        Err(_late) => connection.close(Close::Silent, ""),
     }
 }
 
 async fn talk_with(shared: &Arc<Shared>, connection: &Connection) -> Result<(), String> {
-    let (mut send, mut receive) = connection.accept_bi().await.map_err(|e| e.to_string())?;
+    let (mut send, mut receive) = connection.accept(false).await.map_err(|e| e.detail)?;
     for _question in 0..QUESTIONS_MAX {
         let Some(bytes) = hear(&mut receive, QUESTION_BYTES_MAX).await? else {
             return Ok(());
@@ -92,15 +103,28 @@ pub async fn ask(
     clock: &Clock,
 ) -> Result<Asked, Failed> {
     let rejected = |e: &dyn std::fmt::Display| Failed::new(super::Reason::Rejected, e);
-    let to = dial::resolve(hub).await?;
+    let to = call::resolve(hub).await?;
     let endpoint = listen::outgoing().map_err(|e| Failed::new(super::Reason::NoRoute, e))?;
-    let crypto = tls::enrolling(own).map_err(|e| rejected(&e))?;
-    let mut client = ClientConfig::new(Arc::new(crypto));
-    let _same = client.transport_config(limits::transport(Level::Village, link));
-    let connection = dial::shake(&endpoint, client, to, link.handshake, false).await?;
+    let lines = tcp::Lines::default();
+    let by_quic = async {
+        let crypto = tls::enrolling(own.clone()).map_err(|e| rejected(&e))?;
+        let mut client = ClientConfig::new(Arc::new(crypto));
+        let _same = client.transport_config(Arc::new(limits::transport(Level::Village, link)));
+        let called = call::shake(&endpoint, client, to, link.handshake, false).await;
+        called.map(Connection::Quic)
+    };
+    let by_tcp = async {
+        let crypto = tls::calling_by_tcp(own.clone(), None, tls::ALPN_ENROL);
+        let crypto = crypto.map_err(|e| rejected(&e))?;
+        let called = tcp::call(crypto, to, link, &lines, false).await;
+        called.map(Connection::Tcp)
+    };
+    let lead = Lead::default();
+    let connection = reach(link.carrier, lead, link.handshake, by_quic, by_tcp).await?;
     let talked = tokio::time::timeout(WITHIN, converse(joining, &connection, clock)).await;
-    connection.close(Close::Stop.code(), b"");
-    endpoint.wait_idle().await;
+    connection.close(Close::Stop, "");
+    let goodbye = async { tokio::join!(lines.end(), endpoint.wait_idle()) };
+    let _unheard = tokio::time::timeout(GOODBYE, goodbye).await;
     match talked {
         Ok(talked) => talked.map_err(|why| rejected(&why)),
         Err(_late) => Err(Failed::new(super::Reason::HubDown, "the hub fell silent")),
@@ -112,8 +136,10 @@ async fn converse(
     connection: &Connection,
     clock: &Clock,
 ) -> Result<Asked, String> {
-    let certificate = listen::certificate(connection).ok_or("the hub showed no certificate")?;
-    let (mut send, mut receive) = connection.open_bi().await.map_err(|e| e.to_string())?;
+    let certificate = connection
+        .certificate()
+        .ok_or("the hub showed no certificate")?;
+    let (mut send, mut receive) = connection.open(false).await.map_err(|e| e.detail)?;
     let (mut talk, mut step) = Talk::begin(joining);
     loop {
         match step {
@@ -138,7 +164,7 @@ async fn converse(
     }
 }
 
-async fn say(stream: &mut SendStream, bytes: &[u8]) -> Result<(), String> {
+async fn say(stream: &mut Sender, bytes: &[u8]) -> Result<(), String> {
     let length = u32::try_from(bytes.len()).map_err(|e| e.to_string())?;
     stream
         .write_all(&length.to_be_bytes())
@@ -148,7 +174,7 @@ async fn say(stream: &mut SendStream, bytes: &[u8]) -> Result<(), String> {
 }
 
 /// The next message; `None` when the other end has said all.
-async fn hear(stream: &mut RecvStream, max: usize) -> Result<Option<Vec<u8>>, String> {
+async fn hear(stream: &mut Receiver, max: usize) -> Result<Option<Vec<u8>>, String> {
     let mut prefix = [0; 4];
     if stream.read_exact(&mut prefix).await.is_err() {
         return Ok(None);

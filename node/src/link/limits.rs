@@ -1,6 +1,6 @@
-//! Every limit of a QUIC connection, said aloud: quinn's defaults are made for the open web.
+//! Every limit of a connection, said aloud: quinn's defaults are made for the open web.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use cuntong_protocol::{limits, role::Level};
 use quinn::{IdleTimeout, TransportConfig, VarInt};
@@ -18,6 +18,9 @@ pub(super) const PENDING_MAX: usize = 256;
 pub(super) const PENDING_ADDRESS_MAX: usize = 64;
 /// Of these, of one node: a session, a renewal, and what a cut line left behind.
 pub(super) const PENDING_NODE_MAX: usize = 4;
+/// Connections by TCP: each costs a descriptor and its buffers. It is the way for those whom UDP
+/// does not reach, and 1024 descriptors are what a process usually may have.
+pub(super) const TCP_MAX: usize = 512;
 /// Bytes of messages that wait to leave. Beyond it nothing more is taken in from the peer, so
 /// that nothing more has to be answered or pushed; a full window of batches is well below it.
 pub(super) const OUTGOING_BYTES_MAX: usize = 2 * limits::MESSAGE_BYTES_MAX;
@@ -28,7 +31,7 @@ const _: () = assert!(
 );
 
 /// Limits of one connection. A hub serves many and gives each less.
-pub(super) fn transport(level: Level, link: &config::Link) -> Arc<TransportConfig> {
+pub(super) fn transport(level: Level, link: &config::Link) -> TransportConfig {
     let (connection, stream) = match level {
         Level::County => (2 * 1024 * KIB, 512 * KIB),
         Level::Township | Level::Village => (4 * 1024 * KIB, 1024 * KIB),
@@ -46,7 +49,7 @@ pub(super) fn transport(level: Level, link: &config::Link) -> Arc<TransportConfi
         .crypto_buffer_size(16 * KIB as usize)
         .datagram_receive_buffer_size(None)
         .datagram_send_buffer_size(0);
-    Arc::new(transport)
+    transport
 }
 
 /// Limits of a listening endpoint.

@@ -4,14 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cuntong_protocol::{id::NodeId, sync::Input, time::Millis};
-use quinn::{Connection, VarInt};
 
-use super::{Downstream, Shared, lock, reason::Close};
+use super::{Downstream, Shared, carrier::Connection, lock, reason::Close};
 use crate::news::Teller;
 
-/// A machine that is there answers a probe within this, on any line we serve.
-const ALIVE_WITHIN: Duration = Duration::from_millis(2_500);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often those above hear who is connected still.
 const ROLL_CALL_EVERY: Duration = Duration::from_secs(600);
 
@@ -33,6 +29,7 @@ impl Live {
             .map(|(node, entry)| Downstream {
                 node: *node,
                 since: entry.since,
+                carrier: entry.connection.carrier(),
             })
             .collect()
     }
@@ -43,7 +40,7 @@ impl Live {
 
     pub(super) fn close_all(&mut self) {
         for entry in self.0.values() {
-            entry.connection.close(Close::Stop.code(), b"");
+            entry.connection.close(Close::Stop, "");
         }
         self.0.clear();
     }
@@ -58,7 +55,7 @@ impl Live {
     fn is(&self, node: NodeId, connection: &Connection) -> bool {
         self.0
             .get(&node)
-            .is_some_and(|entry| entry.connection.stable_id() == connection.stable_id())
+            .is_some_and(|entry| entry.connection.is(connection))
     }
 }
 
@@ -112,10 +109,10 @@ pub(super) async fn claim(
         let holder = {
             let mut live = lock(&shared.live);
             match live.0.get(&node).cloned() {
-                Some(old) if old.boot != boot && old.connection.close_reason().is_none() => old,
+                Some(old) if old.boot != boot && !old.connection.is_closed() => old,
                 gone_or_same => {
                     if let Some(old) = gone_or_same {
-                        old.connection.close(Close::Superseded.code(), b"");
+                        old.connection.close(Close::Superseded, "");
                     }
                     let entry = Entry {
                         connection: connection.clone(),
@@ -131,31 +128,11 @@ pub(super) async fn claim(
                 }
             }
         };
-        if alive(&holder.connection).await {
+        if holder.connection.alive().await {
             tracing::warn!(%node, "two machines with one key: the second is turned away");
             return None;
         }
         // Gone without a word, as after a power cut: its place is free.
-        holder.connection.close(Close::Superseded.code(), b"");
+        holder.connection.close(Close::Superseded, "");
     }
-}
-
-/// Whether the other end of a connection still answers. Raising the number of streams it may
-/// open (none is ever accepted) makes QUIC send something that must be acknowledged.
-async fn alive(connection: &Connection) -> bool {
-    let heard = || connection.stats().udp_rx.datagrams;
-    let before = heard();
-    let streams = 1 + connection.stats().frame_tx.max_streams_uni;
-    connection.set_max_concurrent_uni_streams(VarInt::from_u64(streams).unwrap_or(VarInt::MAX));
-    let deadline = tokio::time::Instant::now() + ALIVE_WITHIN;
-    while tokio::time::Instant::now() < deadline {
-        if connection.close_reason().is_some() {
-            return false;
-        }
-        if heard() > before {
-            return true;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    false
 }

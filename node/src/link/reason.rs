@@ -2,7 +2,7 @@
 
 use quinn::{ConnectError, ConnectionError, VarInt};
 
-use super::tls;
+use super::{tcp::Gone, tls};
 
 /// What this node says when it closes a connection; numbers are for ever (`docs/formats/transport.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Close {
         }
     }
 
-    fn from_code(code: VarInt) -> Option<Self> {
+    fn from_code(code: u64) -> Option<Self> {
         [
             Self::Stop,
             Self::Unwanted,
@@ -63,7 +63,7 @@ impl Close {
             Self::Fault,
         ]
         .into_iter()
-        .find(|close| close.code() == code)
+        .find(|close| *close as u64 == code)
     }
 }
 
@@ -105,6 +105,8 @@ pub struct Failed {
     pub wait_ms: Option<u32>,
     /// The peer wants this node to renew its certificate first.
     pub renew: bool,
+    /// Nobody answered at all: perhaps somebody does another way.
+    pub silent: bool,
 }
 
 impl Failed {
@@ -115,6 +117,15 @@ impl Failed {
             detail: detail.to_string(),
             wait_ms: None,
             renew: false,
+            silent: false,
+        }
+    }
+
+    /// Nobody answered.
+    pub(super) fn silence(detail: impl std::fmt::Display) -> Self {
+        Self {
+            silent: true,
+            ..Self::new(Reason::HubDown, detail)
         }
     }
 }
@@ -125,25 +136,62 @@ pub(super) fn connection(error: &ConnectionError, doubt: bool) -> Failed {
         ConnectionError::VersionMismatch => Reason::Version,
         ConnectionError::ConnectionClosed(close) => transport(close.error_code, doubt),
         ConnectionError::TransportError(error) => transport(error.code, doubt),
-        ConnectionError::ApplicationClosed(close) => match Close::from_code(close.error_code) {
-            Some(Close::Unwanted | Close::Clone | Close::Violation) => Reason::Rejected,
-            Some(Close::Version) => Reason::Version,
-            Some(Close::Busy) => Reason::Busy,
-            Some(Close::Renew) => Reason::Certificate,
-            Some(Close::Stop | Close::Silent | Close::Superseded | Close::Fault) | None => {
-                Reason::HubDown
-            }
-        },
+        ConnectionError::ApplicationClosed(close) => {
+            return closed(close.error_code.into_inner(), error);
+        }
         ConnectionError::Reset
         | ConnectionError::TimedOut
         | ConnectionError::LocallyClosed
-        | ConnectionError::CidsExhausted => Reason::HubDown,
+        | ConnectionError::CidsExhausted => return Failed::silence(error),
     };
-    let renew = matches!(error, ConnectionError::ApplicationClosed(close)
-        if close.error_code == Close::Renew.code());
+    Failed::new(reason, error)
+}
+
+/// The class of the end of a connection over TCP.
+pub(super) fn gone(gone: &Gone, doubt: bool) -> Failed {
+    match gone {
+        Gone::Closed(code, words) => {
+            let word = Close::from_code(u64::from(*code)).map_or("unknown", Close::word);
+            closed(
+                u64::from(*code),
+                format!("closed by peer: {word} {words}").trim_end(),
+            )
+        }
+        Gone::Alert(alert) => Failed::new(
+            alerted(*alert, doubt),
+            format!("TLS alert {:?}", rustls::AlertDescription::from(*alert)),
+        ),
+        Gone::Garbage(what) => Failed::new(Reason::HubDown, format!("not spoken to so: {what}")),
+        Gone::Here(close, _words) => Failed::silence(format!("closed here: {}", close.word())),
+        Gone::TimedOut => Failed::silence("timed out"),
+        Gone::Lost(how) => Failed::silence(how),
+    }
+}
+
+/// The class of a TCP connection that did not come about.
+pub(super) fn no_tcp(error: &std::io::Error) -> Failed {
+    let mut failed = Failed::silence(format!("TCP: {error}"));
+    if error.kind() == std::io::ErrorKind::NetworkUnreachable {
+        failed.reason = Reason::NoRoute;
+    }
+    failed
+}
+
+/// The class of an end that the peer gave a code for.
+fn closed(code: u64, detail: impl std::fmt::Display) -> Failed {
+    let close = Close::from_code(code);
+    let reason = match close {
+        Some(Close::Unwanted | Close::Clone | Close::Violation) => Reason::Rejected,
+        Some(Close::Version) => Reason::Version,
+        Some(Close::Busy) => Reason::Busy,
+        Some(Close::Renew) => Reason::Certificate,
+        Some(Close::Stop | Close::Silent | Close::Superseded | Close::Fault) | None => {
+            Reason::HubDown
+        }
+    };
     Failed {
-        renew,
-        ..Failed::new(reason, error)
+        renew: close == Some(Close::Renew),
+        ..Failed::new(reason, detail)
     }
 }
 
@@ -151,14 +199,24 @@ pub(super) fn connection(error: &ConnectionError, doubt: bool) -> Failed {
 fn transport(code: quinn::TransportErrorCode, doubt: bool) -> Reason {
     let code = u64::from(code);
     match u8::try_from(code.wrapping_sub(0x100)) {
-        Ok(alert) if tls::unwanted(alert) => Reason::Rejected,
-        // A certificate that is wrong by a clock that is wrong: mend the clock first.
-        Ok(alert) if tls::about_certificate(alert) && doubt => Reason::Clock,
-        Ok(alert) if tls::about_certificate(alert) => Reason::Certificate,
-        Ok(_other_alert) => Reason::Version,
+        Ok(alert) => alerted(alert, doubt),
         // CONNECTION_REFUSED: the peer has all the connections it can bear.
         Err(_no_alert) if code == 0x02 => Reason::Busy,
         Err(_no_alert) => Reason::HubDown,
+    }
+}
+
+/// The class of a TLS alert.
+fn alerted(alert: u8, doubt: bool) -> Reason {
+    if tls::unwanted(alert) {
+        Reason::Rejected
+    } else if tls::about_certificate(alert) && doubt {
+        // A certificate that is wrong by a clock that is wrong: mend the clock first.
+        Reason::Clock
+    } else if tls::about_certificate(alert) {
+        Reason::Certificate
+    } else {
+        Reason::Version
     }
 }
 
@@ -172,5 +230,8 @@ pub(super) fn connect(error: &ConnectError) -> Failed {
         | ConnectError::InvalidRemoteAddress(_)
         | ConnectError::NoDefaultClientConfig => Reason::NoRoute,
     };
-    Failed::new(reason, error)
+    Failed {
+        silent: true,
+        ..Failed::new(reason, error)
+    }
 }

@@ -9,9 +9,15 @@ use cuntong_provisioning::{
     judge::Known,
     renew,
 };
-use quinn::{Connection, RecvStream, SendStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Shared, dial, reason::Close, stream::exactly, tls};
+use super::{
+    Shared, call,
+    carrier::{Connection, Receiver, Sender},
+    reason::Close,
+    stream::exactly,
+    tls,
+};
 use crate::clock::Chance;
 
 /// The whole exchange.
@@ -27,36 +33,36 @@ pub(super) async fn answer(shared: &Arc<Shared>, connection: &Connection, known:
         Ok(Ok(())) => tracing::info!(peer = %known.node, "certificate renewed"),
         Ok(Err(why)) => {
             tracing::warn!(peer = %known.node, %why, "certificate not renewed");
-            connection.close(Close::Unwanted.code(), b"");
+            connection.close(Close::Unwanted, "");
         }
-        Err(_late) => connection.close(Close::Silent.code(), b""),
+        Err(_late) => connection.close(Close::Silent, ""),
     }
 }
 
 async fn give(shared: &Shared, connection: &Connection, known: &Known) -> Result<(), Error> {
     let renewer = shared.parts.renewer.as_ref().ok_or("not a renewer")?;
-    let (mut send, mut receive) = connection.accept_bi().await.map_err(|e| e.to_string())?;
+    let (mut send, mut receive) = connection.accept(false).await.map_err(|e| e.detail)?;
     let csr = hear(&mut receive, REQUEST_BYTES_MAX).await?;
     let ground = shared.ground();
     let certificate = renew::renew(&csr, known, renewer, &ground.trust, &mut Chance, ground.now)
         .map_err(|e| e.to_string())?;
     say(&mut send, &certificate).await?;
-    send.finish().map_err(|e| e.to_string())?;
+    send.finish().await;
     // The caller hangs up when it has its certificate.
-    let _hung_up = connection.closed().await;
+    let _hung_up = connection.closed(false).await;
     Ok(())
 }
 
 /// Asks one upstream for a new certificate, and shows it from now on.
 pub(super) async fn ask(shared: &Arc<Shared>, index: usize) -> Result<(), Error> {
     let asked = async {
-        let mut line = dial::call(shared, index, tls::ALPN_RENEW)
+        let mut line = call::call(shared, index, tls::ALPN_RENEW, false)
             .await
             .map_err(|failed| failed.detail)?;
         let csr = certificate::request(&shared.parts.keys.tls).map_err(|e| e.to_string())?;
         say(&mut line.send, &csr).await?;
         let der = hear(&mut line.receive, CERTIFICATE_BYTES_MAX).await?;
-        line.connection.close(Close::Stop.code(), b"");
+        line.connection.close(Close::Stop, "");
         let identity = certificate::identity_of(&der).map_err(|e| e.to_string())?;
         if shared.parts.keys.spki().map_err(|e| e.to_string())? != identity.spki {
             return Err("a certificate for another key".to_owned());
@@ -87,7 +93,7 @@ pub(super) fn when_due(shared: &Arc<Shared>, index: usize) {
     }));
 }
 
-async fn say(stream: &mut SendStream, bytes: &[u8]) -> Result<(), Error> {
+async fn say(stream: &mut Sender, bytes: &[u8]) -> Result<(), Error> {
     let length = u32::try_from(bytes.len()).map_err(|e| e.to_string())?;
     stream
         .write_all(&length.to_be_bytes())
@@ -96,7 +102,7 @@ async fn say(stream: &mut SendStream, bytes: &[u8]) -> Result<(), Error> {
     stream.write_all(bytes).await.map_err(|e| e.to_string())
 }
 
-async fn hear(stream: &mut RecvStream, max: usize) -> Result<Vec<u8>, Error> {
+async fn hear(stream: &mut Receiver, max: usize) -> Result<Vec<u8>, Error> {
     let mut prefix = [0; 4];
     stream
         .read_exact(&mut prefix)

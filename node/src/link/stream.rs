@@ -8,17 +8,23 @@ use cuntong_protocol::wire::{
     frame::{self, Deflater, Inflater},
     window::{self, Dictionary},
 };
-use quinn::{RecvStream, SendStream};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::{mpsc, watch},
+};
 
-use super::limits;
+use super::{
+    carrier::{Receiver, Sender},
+    limits,
+};
 
-/// Bytes of a frame read at a time: memory grows with what came, not with what was announced.
+/// Memory for a frame before any of it came; more grows with what came, not with what was
+/// announced.
 const READ_STEP: usize = 64 * 1024;
 
 /// Reads frames until the stream ends; what is not a message ends it too.
 pub(super) async fn read(
-    mut stream: RecvStream,
+    mut stream: Receiver,
     dictionary: Option<Dictionary>,
     messages: mpsc::Sender<Result<Message, String>>,
 ) {
@@ -45,7 +51,7 @@ pub(super) async fn read(
 
 /// The next message; `None` when the stream or the connection ended.
 async fn next(
-    stream: &mut RecvStream,
+    stream: &mut Receiver,
     primed: bool,
     inflater: &mut Inflater,
 ) -> Result<Option<Message>, String> {
@@ -67,7 +73,7 @@ async fn next(
 }
 
 /// The length of the next frame; `None` when the stream or the connection ended.
-async fn length(stream: &mut RecvStream, primed: bool) -> Result<Option<usize>, String> {
+async fn length(stream: &mut Receiver, primed: bool) -> Result<Option<usize>, String> {
     let mut prefix = [0; 4];
     if !primed {
         if stream.read_exact(&mut prefix).await.is_err() {
@@ -93,17 +99,10 @@ async fn length(stream: &mut RecvStream, primed: bool) -> Result<Option<usize>, 
 }
 
 /// So many bytes, with memory for no more than has come.
-pub(super) async fn exactly(stream: &mut RecvStream, length: usize) -> Option<Vec<u8>> {
+pub(super) async fn exactly(stream: &mut Receiver, length: usize) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(length.min(READ_STEP));
-    while bytes.len() < length {
-        let missing = length - bytes.len();
-        let chunk = stream
-            .read_chunk(missing.min(READ_STEP), true)
-            .await
-            .ok()??;
-        bytes.extend_from_slice(&chunk.bytes);
-    }
-    Some(bytes)
+    let read = stream.take(length as u64).read_to_end(&mut bytes).await;
+    (read.is_ok() && bytes.len() == length).then_some(bytes)
 }
 
 /// Where a session puts what it says. Nothing is ever left out; whoever produces looks at
@@ -165,7 +164,7 @@ impl Drop for Waiting {
 
 /// Writes messages until there are no more, then ends the stream.
 pub(super) async fn write(
-    mut stream: SendStream,
+    mut stream: Sender,
     dictionary: Option<Dictionary>,
     mut waiting: Waiting,
 ) {
@@ -194,7 +193,5 @@ pub(super) async fn write(
             .bytes
             .send_modify(|bytes| *bytes = bytes.saturating_sub(message.len()));
     }
-    if stream.finish().is_ok() {
-        let _stopped = stream.stopped().await;
-    }
+    stream.finish().await;
 }

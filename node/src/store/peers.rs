@@ -1,8 +1,11 @@
 //! What is known of other nodes, and what the last exchanges with them did.
 
-use cuntong_protocol::{id::NodeId, time::Millis, wire::Sighting};
+use cuntong_protocol::{id::NodeId, sync::Agreed, time::Millis, wire::Sighting};
 
-use super::{db::Db, error::Result};
+use super::{
+    db::Db,
+    error::{Result, StoreError},
+};
 
 /// What is known of another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +94,34 @@ impl Db {
             let via = r.get::<_, Option<[u8; 8]>>("via")?.map(NodeId);
             Ok(PeerNote { sighting, via })
         })
+    }
+
+    /// Keeps what this node and another one hold together, instead of what was kept before.
+    ///
+    /// # Errors
+    /// A failing or full disk.
+    pub fn note_agreement(&mut self, node: NodeId, agreed: &Agreed, now: Millis) -> Result<()> {
+        let state =
+            minicbor::to_vec(agreed).map_err(|_infallible| StoreError::Damaged("agreement"))?;
+        self.exec(
+            "INSERT INTO agreed (node, at, state) VALUES (?1, ?2, ?3)
+             ON CONFLICT (node) DO UPDATE SET at = excluded.at, state = excluded.state",
+            (&node.0[..], now.0, state),
+        )?;
+        Ok(())
+    }
+
+    /// What was kept of the last agreement with a node; one that cannot be read is none.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn agreed_with(&self, node: NodeId) -> Result<Option<Agreed>> {
+        let state = self.first(
+            "SELECT state FROM agreed WHERE node = ?1",
+            [&node.0[..]],
+            |r| r.get::<_, Vec<u8>>(0),
+        )?;
+        Ok(state.and_then(|bytes| minicbor::decode(&bytes).ok()))
     }
 
     /// Keeps the account of one exchange; the oldest go.

@@ -7,11 +7,15 @@ use cuntong_protocol::{
     id::{ChangeHash, DocId, Scope, SiteId},
     log::{Batch, LogHead, LogId, Receipt, Rejection},
     sync::{
-        Admission, Found, Met, Opening, Peer, Settled,
+        Admission, Agreed, Found, Met, Opening, Peer, Settled,
         host::{Rejected, Replica},
     },
     time::Millis,
-    wire::{Fork, ScopeProof, Sighting, Whole, pack::Shelf},
+    wire::{
+        Fork, ScopeProof, Sighting, Whole,
+        pack::Shelf,
+        sketch::{Ask, Drawn},
+    },
 };
 
 use super::{
@@ -41,20 +45,22 @@ pub struct Traffic {
 impl Replica for Linked<'_> {
     type Error = StoreError;
 
-    fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening> {
+    fn open(&mut self, peer: &Peer, scopes: &[Scope], lacking: &[LogId]) -> Result<Opening> {
         self.db.adopt_orphans(self.now)?;
         let waiting = self.db.waiting()?;
         let age = waiting
             .oldest
             .map_or(0, |at| self.now.since(at).max(0) / 1000);
         let mut opening = Opening {
-            vector: self.db.whole_vector()?.into_iter().collect(),
+            vector: self.db.vector(scopes)?.into_iter().collect(),
             controls: self.db.trust()?.versions(),
             waiting: (waiting.count, age.cast_unsigned()),
+            agreed: self.db.agreed_with(peer.node)?,
             ..Opening::default()
         };
         if peer.upstream {
             opening.lacking = self.db.lacking_receipts(peer.node)?;
+            opening.receipted = self.db.receipted_by(peer.node)?.into_iter().collect();
             opening.sightings = self.sightings_below()?;
         } else {
             opening.receipts = self.receipts_for(lacking)?;
@@ -64,23 +70,9 @@ impl Replica for Linked<'_> {
     }
 
     fn met(&mut self, peer: &Peer, met: &Met) -> Result<Vec<Sighting>> {
-        let (waiting, age) = met.waiting.unwrap_or_default();
-        let age_ms = age.saturating_mul(1000).min(i64::MAX as u64).cast_signed();
-        let sighting = Sighting {
-            node: peer.node,
-            at: self.now,
-            clock_offset_ms: Some(met.time.since(self.now)),
-            product: met.product.clone(),
-            epoch: met.writer.epoch,
-            written: met.written,
-            waiting_since: (waiting > 0).then(|| self.now.after(-age_ms)),
-        };
-        let _newer = self.db.note_sighting(&sighting, None)?;
-        Ok(if peer.upstream {
-            Vec::new()
-        } else {
-            vec![sighting]
-        })
+        let offset = met.time.since(self.now);
+        let seen = self.introduced(peer, met, self.now, Some(offset))?;
+        Ok(seen.filter(|_| !peer.upstream).into_iter().collect())
     }
 
     fn seen(&mut self, peer: &Peer, sightings: Vec<Sighting>) -> Result<Vec<Sighting>> {
@@ -176,6 +168,14 @@ impl Replica for Linked<'_> {
         self.db.heads(scope)
     }
 
+    fn sketch(&mut self, peer: &Peer, ask: &Ask) -> Result<Drawn> {
+        self.db.sketch(peer.node, ask, self.now)
+    }
+
+    fn resum(&mut self, scope: Scope) -> Result<()> {
+        self.db.resum_scope(scope).map(drop)
+    }
+
     fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>> {
         self.db.batches_of(docs)
     }
@@ -194,6 +194,10 @@ impl Replica for Linked<'_> {
         }
         self.db.fork(fork, self.now)?;
         self.db.adopt_orphans(self.now)
+    }
+
+    fn agree(&mut self, peer: &Peer, agreed: &Agreed) -> Result<()> {
+        self.db.note_agreement(peer.node, agreed, self.now)
     }
 
     fn settled(&mut self, peer: &Peer, settled: &Settled) -> Result<()> {
@@ -216,7 +220,39 @@ impl Replica for Linked<'_> {
     }
 }
 
+impl<'a> Linked<'a> {
+    /// The store at one moment, where no traffic is counted.
+    pub fn new(db: &'a mut Db, now: Millis) -> Self {
+        let traffic = Traffic::default();
+        Self { db, now, traffic }
+    }
+}
+
 impl Linked<'_> {
+    /// Notes what a peer said of itself at that moment, by the clock here; `None` when something
+    /// later was heard of it.
+    pub(crate) fn introduced(
+        &mut self,
+        peer: &Peer,
+        met: &Met,
+        at: Millis,
+        clock_offset_ms: Option<i64>,
+    ) -> Result<Option<Sighting>> {
+        let (waiting, age) = met.waiting.unwrap_or_default();
+        let age_ms = age.saturating_mul(1000).min(i64::MAX as u64).cast_signed();
+        let sighting = Sighting {
+            node: peer.node,
+            at,
+            clock_offset_ms,
+            product: met.product.clone(),
+            epoch: met.writer.epoch,
+            written: met.written,
+            waiting_since: (waiting > 0).then(|| at.after(-age_ms)),
+        };
+        let newer = self.db.note_sighting(&sighting, None)?;
+        Ok(newer.then_some(sighting))
+    }
+
     /// Receipts for logs a peer below asked about: this node's own, made now, and the county's.
     pub(crate) fn receipts_for(&self, logs: &[LogId]) -> Result<Vec<Receipt>> {
         // One per site: it may be carried to a node that must not hear of other sites.

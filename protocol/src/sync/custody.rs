@@ -97,10 +97,8 @@ impl Session {
 
     pub(super) fn refusals(&mut self, mut rejections: Vec<Rejection>) {
         rejections.retain(|r| self.mine.contains(&r.log.scope));
-        while !rejections.is_empty() {
-            let rest = rejections.split_off(rejections.len().min(limits::LIST_MAX));
-            self.send(Class::First, Message::Nack(rejections));
-            rejections = rest;
+        for page in rejections.chunks(limits::LIST_MAX) {
+            self.send(Class::First, Message::Nack(page.to_vec()));
         }
     }
 

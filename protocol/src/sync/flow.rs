@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    id::{Kind, Scope},
+    id::Scope,
     limits,
     log::{Batch, LogHead, LogId, Rejection},
-    sync::{Admission, Effect, Found, Session, Violation},
+    sync::{Admission, Effect, Found, Session, Violation, session::Phase},
 };
 
 /// Positions of both sides in the logs they share.
@@ -14,8 +14,10 @@ use crate::{
 pub(super) struct Flow {
     /// Durable here.
     pub(super) held: BTreeMap<LogId, LogHead>,
-    /// Durable at the peer, as far as it said.
+    /// Durable at the peer, as far as it said; before it said, as far as its receipts say.
     pub(super) known: BTreeMap<LogId, LogHead>,
+    /// Before the peer has said what it holds: bytes of changes that may still be sent.
+    pub(super) eager: usize,
     /// How far was sent, acknowledged or not.
     pub(super) sent: BTreeMap<LogId, LogHead>,
     /// Batches without an acknowledgment: log and last position.
@@ -72,6 +74,46 @@ impl Flow {
         }
     }
 
+    /// Until the peer says what it holds, this is thought of it.
+    pub(super) fn presume(
+        &mut self,
+        agreed: BTreeMap<LogId, LogHead>,
+        receipted: BTreeMap<LogId, LogHead>,
+    ) {
+        self.known = agreed;
+        for (log, head) in receipted {
+            raise(&mut self.known, log, head);
+        }
+        self.eager = limits::EAGER_BYTES_MAX;
+    }
+
+    /// What the peer holds. Of a log where it holds less than was thought all is sent from there.
+    pub(super) fn learn(&mut self, known: BTreeMap<LogId, LogHead>) {
+        let thought = std::mem::replace(&mut self.known, known);
+        let known = &self.known;
+        self.sent
+            .retain(|log, _| at(known, log).seq >= at(&thought, log).seq);
+        self.dry.clear();
+        self.eager = 0;
+    }
+
+    /// Whether all that this side has was said, and all that the peer has came, acknowledged or
+    /// not.
+    pub(super) fn said_and_heard(&self, shared: &BTreeSet<Scope>) -> bool {
+        let waits = |log: &LogId| shared.contains(&log.scope) && !self.stalled.contains(log);
+        let unsaid = |log: &LogId, head: &LogHead| {
+            waits(log) && !self.dry.contains(log) && self.reached(log).seq < head.seq
+        };
+        let unheard =
+            |log: &LogId, head: &LogHead| waits(log) && at(&self.held, log).seq < head.seq;
+        self.admitting + self.unpacking == 0
+            && self.reading.is_none()
+            && self.proving.is_empty()
+            && self.again.is_empty()
+            && !self.held.iter().any(|(log, head)| unsaid(log, head))
+            && !self.known.iter().any(|(log, head)| unheard(log, head))
+    }
+
     /// What keeps this side from being at rest.
     pub(super) fn waits_for(&self, shared: &BTreeSet<Scope>) -> Option<&'static str> {
         let behind = |log: &LogId, mine: &BTreeMap<_, _>, other: &LogHead| {
@@ -125,19 +167,30 @@ impl Flow {
         self.parked.retain(|(log, _), _| keep(log));
     }
 
+    /// Of what was found before the peer spoke only what may be sent by then.
+    fn afforded(&mut self, found: Found) -> Found {
+        let Found::Batch(batch) = found else {
+            // A fork is shown when the peer's own word is here.
+            return Found::Nothing;
+        };
+        let bodies = batch.entries.iter().filter_map(|e| e.body.as_ref());
+        match self.eager.checked_sub(bodies.map(Vec::len).sum()) {
+            Some(left) => {
+                self.eager = left;
+                Found::Batch(batch)
+            }
+            None => Found::Nothing,
+        }
+    }
+
     /// The log to read next, and from where.
     fn next(&self) -> Option<(LogId, LogHead)> {
-        let rank = |log: &LogId| match log.scope.kind {
-            Kind::Handling => 0,
-            Kind::Application => 1,
-            Kind::Notice => 2,
-        };
         self.held
             .iter()
             .filter(|(log, _)| !self.stalled.contains(log) && !self.dry.contains(log))
             .map(|(log, head)| (log, head, self.reached(log)))
             .filter(|(_, head, reached)| reached.seq < head.seq)
-            .min_by_key(|(log, _, _)| rank(log))
+            .min_by_key(|(log, _, _)| log.scope.kind.turn())
             .map(|(log, _, reached)| (*log, reached))
     }
 
@@ -156,9 +209,15 @@ impl Session {
         self.effect(Effect::Read(log, head));
     }
 
-    /// Asks the host for the next batch while the window has room.
+    /// Asks the host for the next batch while the window has room. Before the peer has said what
+    /// it holds, half of it: what it cannot use yet must leave room for what it can.
     pub(super) fn read_next(&mut self) {
-        while self.flow.flight.len() < limits::WINDOW_BATCHES && self.flow.reading.is_none() {
+        let window = if self.phase == Phase::Open {
+            limits::WINDOW_BATCHES
+        } else {
+            limits::WINDOW_BATCHES / 2
+        };
+        while self.flow.flight.len() < window && self.flow.reading.is_none() {
             if let Some((log, after)) = self.flow.next() {
                 self.flow.reading = Some(log);
                 self.effect(Effect::Read(log, after));
@@ -180,6 +239,11 @@ impl Session {
         }
         let reached = self.flow.reached(&log);
         let stalled = self.flow.stalled.contains(&log);
+        let found = if self.phase == Phase::Open {
+            found
+        } else {
+            self.flow.afforded(found)
+        };
         match found {
             Found::Forked(held, seal) => self.forked(log, held, reached, seal),
             Found::Nothing | Found::Batch(_) if stalled => {}

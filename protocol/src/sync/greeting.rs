@@ -1,15 +1,17 @@
 //! The first messages: versions, vectors, what each side lacks.
 
+use std::collections::BTreeMap;
+
 use crate::{
     control::ControlKey,
-    id::Writer,
     limits,
     log::{LogHead, LogId},
     sync::{
-        Closing, Effect, Met, Opening, Role, Session, Violation,
+        Agreed, Closing, Effect, Met, Opening, Role, Session, Violation,
         session::{Class, Phase},
+        versions_hash, written,
     },
-    wire::{Hello, Message, PACKS_SINCE, Sighting, VERSION, Welcome},
+    wire::{Hello, Message, PACKS_SINCE, SKETCH_SINCE, Sighting, VERSION, Welcome},
 };
 
 impl Session {
@@ -21,62 +23,85 @@ impl Session {
         match self.role {
             Role::Caller => {
                 self.phase = Phase::Opening;
-                self.effect(Effect::Open {
-                    lacking: Vec::new(),
-                });
+                self.gather(Vec::new());
             }
             Role::Callee => self.phase = Phase::Greeting,
         }
     }
 
-    pub(super) fn start(&mut self, opening: Opening) -> Result<(), Violation> {
+    pub(super) fn start(&mut self, mut opening: Opening) -> Result<(), Violation> {
         if self.phase != Phase::Opening {
             return Ok(());
         }
         // What was committed while the host gathered this counts too.
-        let vector = self.shared_part(&opening.vector);
+        let vector = self.shared_part(std::mem::take(&mut opening.vector));
         self.flow.hold(vector);
-        let vector: Vec<_> = self.flow.held.iter().map(|(l, h)| (*l, *h)).collect();
-        match (self.role, self.hello.take()) {
-            (Role::Callee, Some(hello)) => {
-                let welcome = Welcome {
-                    version: VERSION,
-                    writer: self.me.writer,
-                    boot: self.me.boot,
-                    vector,
-                    controls: opening.controls,
-                    time: self.now,
-                    receipts: self.fit(opening.receipts),
-                    product: self.me.product.clone(),
-                };
-                self.send(Class::First, Message::Welcome(welcome));
-                self.refusals(opening.rejections);
-                self.sign_again(&hello.lacking);
-                self.open(&hello.vector, hello.controls)?;
-            }
-            (Role::Caller | Role::Callee, _) => {
-                let mut lacking = opening.lacking;
-                lacking.retain(|log| self.shared.contains(&log.scope));
-                lacking.truncate(limits::LIST_MAX);
-                let hello = Hello {
-                    version: VERSION,
-                    writer: self.me.writer,
-                    boot: self.me.boot,
-                    vector,
-                    controls: opening.controls,
-                    time: self.now,
-                    product: self.me.product.clone(),
-                    waiting: opening.waiting,
-                    lacking,
-                };
-                self.send(Class::First, Message::Hello(hello));
-                self.phase = Phase::Greeting;
-                self.refusals(opening.rejections);
-                self.carry_receipts(opening.receipts);
-                self.pass_on(opening.sightings);
+        self.vectors.versions = versions_hash(&opening.controls);
+        match self.hello.take() {
+            Some(hello) => self.answer(hello, opening),
+            None => {
+                self.call(opening);
+                Ok(())
             }
         }
-        Ok(())
+    }
+
+    fn answer(&mut self, hello: Hello, opening: Opening) -> Result<(), Violation> {
+        let same = |agreed: &Agreed| Some(agreed.name()) == hello.since;
+        let base = opening.agreed.filter(same);
+        let told = self.tell_vector(base.as_ref());
+        let welcome = Welcome {
+            version: VERSION,
+            writer: self.me.writer,
+            boot: self.me.boot,
+            vector: told.vector.clone(),
+            controls: opening.controls,
+            time: self.now,
+            receipts: self.fit(opening.receipts),
+            product: self.me.product.clone(),
+            since: told.since,
+            parts: told.parts,
+        };
+        self.send(Class::First, Message::Welcome(welcome));
+        self.tell_rest(told);
+        self.refusals(opening.rejections);
+        self.sign_again(&hello.lacking);
+        let ask = hello.since.is_some() && base.is_none();
+        self.hear_vector(hello.vector, hello.parts, base, ask, hello.controls)
+    }
+
+    fn call(&mut self, opening: Opening) {
+        let mut lacking = opening.lacking;
+        lacking.retain(|log| self.shared.contains(&log.scope));
+        lacking.truncate(limits::LIST_MAX);
+        let told = self.tell_vector(opening.agreed.as_ref());
+        let hello = Hello {
+            version: VERSION,
+            writer: self.me.writer,
+            boot: self.me.boot,
+            vector: told.vector.clone(),
+            controls: opening.controls,
+            time: self.now,
+            product: self.me.product.clone(),
+            waiting: opening.waiting,
+            lacking,
+            since: told.since,
+            parts: told.parts,
+        };
+        self.send(Class::First, Message::Hello(hello));
+        self.tell_rest(told);
+        self.phase = Phase::Greeting;
+        self.refusals(opening.rejections);
+        self.carry_receipts(opening.receipts);
+        self.pass_on(opening.sightings);
+        if let Some(agreed) = opening.agreed {
+            if self.packs && agreed.controls == self.vectors.versions {
+                let receipted = self.shared_part(opening.receipted);
+                self.flow
+                    .presume(self.shared_part(agreed.vector.iter().copied()), receipted);
+            }
+            self.vectors.base = Some(agreed);
+        }
     }
 
     pub(super) fn hello(&mut self, hello: Hello) -> Result<(), Violation> {
@@ -85,21 +110,18 @@ impl Session {
             self.close(Closing::Version(hello.version));
             return Ok(());
         }
-        self.met(Met {
-            version: hello.version,
-            writer: hello.writer,
-            boot: hello.boot,
-            time: hello.time,
-            product: hello.product.clone(),
-            waiting: Some(hello.waiting),
-            written: written(&hello.vector, hello.writer),
-        })?;
+        self.met(Met::of_caller(&hello))?;
         let mut lacking = hello.lacking.clone();
         lacking.retain(|log| self.shared.contains(&log.scope));
         self.phase = Phase::Opening;
         self.hello = Some(hello);
-        self.effect(Effect::Open { lacking });
+        self.gather(lacking);
         Ok(())
+    }
+
+    fn gather(&mut self, lacking: Vec<LogId>) {
+        let scopes = self.shared.iter().copied().collect();
+        self.effect(Effect::Open { scopes, lacking });
     }
 
     pub(super) fn welcome(&mut self, welcome: Welcome) -> Result<(), Violation> {
@@ -107,19 +129,21 @@ impl Session {
             self.close(Closing::Version(welcome.version));
             return Ok(());
         }
-        self.met(Met {
-            version: welcome.version,
-            writer: welcome.writer,
-            boot: welcome.boot,
-            time: welcome.time,
-            product: welcome.product,
-            waiting: None,
-            written: written(&welcome.vector, welcome.writer),
-        })?;
+        self.met(Met::of_callee(&welcome))?;
         if !welcome.receipts.is_empty() {
             self.acknowledged(welcome.receipts);
         }
-        self.open(&welcome.vector, welcome.controls)
+        let named = self.vectors.base.take();
+        let base = match (welcome.since, named) {
+            (Some(since), Some(base)) if base.name() == since => Some(base),
+            (Some(_), _) => return Err(Violation::Malformed("WELCOME")),
+            (None, Some(_)) => {
+                self.tell_whole();
+                None
+            }
+            (None, None) => None,
+        };
+        self.hear_vector(welcome.vector, welcome.parts, base, false, welcome.controls)
     }
 
     /// What was heard of nodes below goes up.
@@ -128,10 +152,8 @@ impl Session {
             return;
         }
         sightings.retain(|s| s.node != self.peer.node && s.node != self.me.writer.node);
-        while !sightings.is_empty() {
-            let rest = sightings.split_off(sightings.len().min(limits::LIST_MAX));
-            self.send(Class::Last, Message::Seen(sightings));
-            sightings = rest;
+        for page in sightings.chunks(limits::LIST_MAX) {
+            self.send(Class::Last, Message::Seen(page.to_vec()));
         }
     }
 
@@ -139,31 +161,33 @@ impl Session {
         if met.writer.node != self.peer.node {
             return Err(Violation::WrongNode);
         }
-        self.their_boot = Some(met.boot);
         self.packs = met.version.minor >= PACKS_SINCE;
-        self.effect(Effect::Met(met));
+        self.sketches = met.version.minor >= SKETCH_SINCE;
+        self.met = Some(met);
         Ok(())
     }
 
-    fn open(
+    /// Both vectors are known.
+    pub(super) fn open(
         &mut self,
-        vector: &[(LogId, LogHead)],
+        vector: &BTreeMap<LogId, LogHead>,
         controls: Vec<(ControlKey, u64)>,
     ) -> Result<(), Violation> {
         self.phase = Phase::Open;
+        if let Some(met) = &mut self.met {
+            let whole: Vec<_> = vector.iter().map(|(l, h)| (*l, *h)).collect();
+            met.written = written(&whole, met.writer);
+            let met = met.clone();
+            self.effect(Effect::Met(met));
+        }
         self.their_controls = controls;
         self.ask_controls();
-        self.flow.known = self.shared_part(vector);
+        self.flow
+            .learn(self.shared_part(vector.iter().map(|(l, h)| (*l, *h))));
         self.compare_vectors();
         while let Some(message) = self.early.pop_front() {
             self.message(message)?;
         }
         Ok(())
     }
-}
-
-/// Entries in the logs of a node, whatever its epoch, by a vector.
-fn written(vector: &[(LogId, LogHead)], writer: Writer) -> u64 {
-    let own = vector.iter().filter(|(l, _)| l.writer.node == writer.node);
-    own.fold(0, |sum, (_, head)| sum.saturating_add(head.seq))
 }

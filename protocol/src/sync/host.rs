@@ -4,10 +4,11 @@ use crate::{
     control::ControlKey,
     id::{ChangeHash, DocId, Scope},
     log::{Batch, LogHead, LogId, Receipt, Rejection},
-    sync::{Admission, Effect, Found, Input, Met, Opening, Peer, Settled, Unpacked},
+    sync::{Admission, Agreed, Effect, Found, Input, Met, Opening, Peer, Settled, Unpacked},
     wire::{
         Fork, ScopeProof, Sighting, Whole,
         pack::{self, Pack, Shelf, UnpackError},
+        sketch::{Ask, Drawn},
     },
 };
 
@@ -16,8 +17,14 @@ use crate::{
 pub trait Replica {
     type Error;
 
-    /// What [`Opening`] describes, for this peer; `lacking` is what the peer wants receipts for.
-    fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening, Self::Error>;
+    /// What [`Opening`] describes, for this peer and these scopes; `lacking` is what the peer wants
+    /// receipts for.
+    fn open(
+        &mut self,
+        peer: &Peer,
+        scopes: &[Scope],
+        lacking: &[LogId],
+    ) -> Result<Opening, Self::Error>;
     /// Notes what the peer said of itself; for those above, when it stands below.
     fn met(&mut self, peer: &Peer, met: &Met) -> Result<Vec<Sighting>, Self::Error>;
     /// Notes what a peer heard of nodes in its area; returns what was news.
@@ -58,12 +65,19 @@ pub trait Replica {
     fn digests(&mut self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, Self::Error>;
     /// Every document of a scope with its sorted heads.
     fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>, Self::Error>;
+    /// Cells over every document of a scope, for a repair: one look at the documents, in memory that
+    /// does not grow with their number.
+    fn sketch(&mut self, peer: &Peer, ask: &Ask) -> Result<Drawn, Self::Error>;
+    /// Sums up the digests of a scope's documents again: the sum that is kept was found wrong.
+    fn resum(&mut self, scope: Scope) -> Result<(), Self::Error>;
     /// Sealed batches that hold every entry of these documents.
     fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>, Self::Error>;
     /// A log forked. Of this node's own: begins a new epoch, if `fork.by` is upstream or
     /// `fork.seal` is this node's own. Of another writer: puts its branch aside for the
     /// upstream's. Returns heads that became durable by it.
     fn fork(&mut self, peer: &Peer, fork: &Fork) -> Result<Vec<(LogId, LogHead)>, Self::Error>;
+    /// Keeps what both hold now for the next session with this peer.
+    fn agree(&mut self, peer: &Peer, agreed: &Agreed) -> Result<(), Self::Error>;
     /// Notes the end of an exchange.
     fn settled(&mut self, peer: &Peer, settled: &Settled) -> Result<(), Self::Error>;
 }
@@ -85,7 +99,8 @@ pub struct Performed {
 }
 
 impl Performed {
-    fn answer(input: Input) -> Self {
+    /// What one input answers, and nobody else hears of.
+    pub fn answer(input: Input) -> Self {
         Self {
             answers: vec![input],
             news: Vec::new(),
@@ -113,7 +128,9 @@ pub fn perform<R: Replica>(
         Effect::Send(_) | Effect::Close(_) => Performed::default(),
         Effect::Met(met) => Performed::news(replica.met(peer, &met)?, Input::Seen),
         Effect::Seen(sightings) => Performed::news(replica.seen(peer, sightings)?, Input::Seen),
-        Effect::Open { lacking } => Performed::answer(Input::Start(replica.open(peer, &lacking)?)),
+        Effect::Open { scopes, lacking } => {
+            Performed::answer(Input::Start(replica.open(peer, &scopes, &lacking)?))
+        }
         Effect::Read(log, after) => Performed::answer(Input::Batch(log, replica.read(log, after)?)),
         Effect::Pack(batch) => {
             Performed::answer(Input::Packed(pack::pack(&batch, replica.shelf())?))
@@ -146,6 +163,11 @@ pub fn perform<R: Replica>(
         }
         Effect::Digest(scopes) => Performed::answer(Input::Digests(replica.digests(&scopes)?)),
         Effect::ReadHeads(scope) => Performed::answer(Input::Heads(scope, replica.heads(scope)?)),
+        Effect::ReadSketch(ask) => Performed::answer(Input::Sketch(replica.sketch(peer, &ask)?)),
+        Effect::Resum(scope) => {
+            replica.resum(scope)?;
+            Performed::default()
+        }
         Effect::ReadDocs(docs) => Performed::answer(Input::DocBatches(replica.batches_of(&docs)?)),
         Effect::BeginEpoch(fork) | Effect::Forked(fork) => {
             let committed = replica.fork(peer, &fork)?;
@@ -153,6 +175,10 @@ pub fn perform<R: Replica>(
                 answers: unless_empty(committed.clone(), Input::Committed),
                 news: unless_empty(committed, Input::Committed),
             }
+        }
+        Effect::Agree(agreed) => {
+            replica.agree(peer, &agreed)?;
+            Performed::default()
         }
         Effect::Settled(settled) => {
             replica.settled(peer, &settled)?;
@@ -171,6 +197,9 @@ fn unpacked<R: Replica>(pack: &Pack, replica: &R) -> Result<Unpacked, R::Error> 
     let Some(key) = key else {
         return Ok(ask);
     };
+    if pack.last().is_some_and(|last| last <= head.seq) {
+        return Ok(Unpacked::Held(pack.log, head));
+    }
     match pack::unpack(pack, head, &key, replica.shelf()) {
         Ok(batch) => Ok(Unpacked::Batch(batch)),
         Err(UnpackError::Shelf(error)) => Err(error),

@@ -56,6 +56,10 @@ impl Session {
         self.flow.unpacking = self.flow.unpacking.saturating_sub(1);
         match unpacked {
             Unpacked::Batch(batch) => self.pushed(batch),
+            Unpacked::Held(log, head) => {
+                self.acknowledge(log, head);
+                Ok(())
+            }
             Unpacked::Ask(whole) => {
                 self.send(Class::Acknowledge, Message::Whole(whole));
                 Ok(())

@@ -7,7 +7,10 @@ use crate::{
     id::Scope,
     limits,
     log::{LogHead, LogId},
-    sync::{Closing, Effect, Input, Me, Peer, Role, Settled, Violation, flow::Flow, proof::Proofs},
+    sync::{
+        Closing, Effect, Input, Me, Met, Peer, Role, Settled, Violation, flow::Flow, proof::Proofs,
+        vectors::Vectors,
+    },
     time::Millis,
     wire::{Hello, Message, Welcome, codec},
 };
@@ -36,7 +39,9 @@ pub struct Session {
     settlement: Option<Settled>,
     closing: Option<Closing>,
     pub(super) hello: Option<Hello>,
-    pub(super) their_boot: Option<[u8; 8]>,
+    /// What the peer said of itself in its first message.
+    pub(super) met: Option<Met>,
+    pub(super) vectors: Vectors,
     pub(super) their_controls: Vec<(ControlKey, u64)>,
     /// Control documents that went either way in this session.
     controls_seen: BTreeSet<[u8; 32]>,
@@ -44,6 +49,8 @@ pub struct Session {
     controls_taking: usize,
     /// The peer reads packs.
     pub(super) packs: bool,
+    /// The peer reads sketches.
+    pub(super) sketches: bool,
     pub(super) flow: Flow,
     pub(super) proofs: Proofs,
     pub(super) report: Settled,
@@ -59,6 +66,8 @@ pub(super) enum Phase {
     Greeting,
     /// Waits for the host's `Start`.
     Opening,
+    /// Waits for the rest of the peer's vector.
+    Hearing,
     /// Both vectors are known.
     Open,
     Closed,
@@ -105,18 +114,28 @@ impl Session {
             settlement: None,
             closing: None,
             hello: None,
-            their_boot: None,
+            met: None,
+            vectors: Vectors::default(),
             their_controls: Vec::new(),
             controls_seen: BTreeSet::new(),
             controls_asked: false,
             controls_taking: 0,
             packs: false,
+            sketches: false,
             flow: Flow::default(),
             proofs: Proofs::default(),
             report: Settled::default(),
             settled: false,
             told: None,
         }
+    }
+
+    /// The handshake told that the peer reads packs: what it lacks by its own receipts need not
+    /// wait for its first message.
+    #[must_use]
+    pub fn reads_packs(mut self) -> Self {
+        self.packs = true;
+        self
     }
 
     /// Who is at the other end.
@@ -159,6 +178,11 @@ impl Session {
             self.told = Some(report.clone());
             return Some(Effect::Settled(report));
         }
+        if self.settled
+            && let Some(agree) = self.agreement()
+        {
+            return Some(agree);
+        }
         if self.phase == Phase::Open && self.settled && self.report.again && self.calls() {
             self.close(Closing::Again);
         }
@@ -171,6 +195,7 @@ impl Session {
         match self.phase {
             Phase::Fresh | Phase::Closed => None,
             Phase::Greeting => Some((self.began.after(limits::HELLO_WAIT_MS), "hello")),
+            Phase::Hearing => Some((self.heard.after(limits::IDLE_WAIT_MS), "vector")),
             Phase::Opening => Some((self.heard.after(limits::IDLE_WAIT_MS), "the own store")),
             Phase::Open if self.settled => None,
             Phase::Open => Some((self.heard.after(limits::IDLE_WAIT_MS), self.waits_for())),
@@ -215,6 +240,7 @@ impl Session {
             }
             Input::Digests(proofs) => self.digests(proofs),
             Input::Heads(scope, heads) => self.own_heads(scope, heads),
+            Input::Sketch(drawn) => self.own_sketch(drawn),
             Input::DocBatches(batches) => self.doc_batches(batches),
             Input::Committed(heads) => self.committed(&heads),
             Input::Receipts(receipts) => self.carry_receipts(receipts),
@@ -230,17 +256,24 @@ impl Session {
 
     /// Does whatever the state now allows.
     fn go_on(&mut self) {
+        if self.phase == Phase::Greeting && self.flow.eager > 0 {
+            self.read_next();
+        }
         if self.phase != Phase::Open {
             return;
         }
+        self.serve_more();
         if !self.controls_asked {
             self.read_next();
         }
         self.sign_ready();
-        let quiet = !self.controls_asked
-            && self.controls_taking == 0
-            && self.flow.waits_for(&self.shared).is_none();
+        let controls = self.controls_asked || self.controls_taking > 0;
+        let quiet = !controls && self.flow.waits_for(&self.shared).is_none();
         let settled = quiet && self.prove();
+        if !quiet && !controls && self.flow.said_and_heard(&self.shared) {
+            // What is under way makes both equal: the proof need not wait for its receipt.
+            self.tell_proofs();
+        }
         if settled && !self.settled {
             self.settlement = Some(self.summary());
         }
@@ -278,7 +311,12 @@ impl Session {
             (_, Message::Busy(_)) => Err(Violation::Unexpected("BUSY")),
             (Phase::Open, message) => self.open_message(message),
             (Phase::Closed, _) => Err(Violation::Closed),
-            (Phase::Fresh | Phase::Greeting | Phase::Opening, message) => self.keep(message),
+            (Phase::Opening | Phase::Hearing | Phase::Greeting, Message::Vector(part)) => {
+                self.vector_part(part)
+            }
+            (Phase::Fresh | Phase::Greeting | Phase::Opening | Phase::Hearing, message) => {
+                self.keep(message)
+            }
         }
     }
 
@@ -298,12 +336,14 @@ impl Session {
         match message {
             Message::Hello(Hello { boot, .. }) | Message::Welcome(Welcome { boot, .. }) => {
                 // The same greeting twice does no harm; another one is another session.
-                if self.their_boot == Some(boot) {
+                if self.met.as_ref().is_some_and(|met| met.boot == boot) {
                     Ok(())
                 } else {
                     Err(Violation::Unexpected("a second greeting"))
                 }
             }
+            // Told twice.
+            Message::Vector(_) => Ok(()),
             Message::Push(batch) => self.pushed(batch),
             Message::Pack(pack) => self.pack_came(pack),
             Message::Whole(whole) => {
@@ -323,6 +363,7 @@ impl Session {
                 Ok(())
             }
             Message::Heads(heads) => self.their_heads(heads),
+            Message::Sketch(sketch) => self.their_sketch(&sketch),
             Message::Want(want) => {
                 self.wanted(want);
                 Ok(())
@@ -355,6 +396,7 @@ impl Session {
     }
 
     fn controls_changed(&mut self) {
+        self.vectors.versions = 0;
         if self.phase == Phase::Open {
             self.ask_controls();
         }
@@ -364,6 +406,7 @@ impl Session {
         self.controls_asked = false;
         for bytes in documents {
             if self.controls_seen.insert(*blake3::hash(&bytes).as_bytes()) {
+                self.vectors.versions = 0;
                 self.send(Class::First, Message::Ctrl(bytes));
             }
         }
@@ -371,6 +414,7 @@ impl Session {
 
     fn take_control(&mut self, bytes: Vec<u8>) {
         if self.controls_seen.insert(*blake3::hash(&bytes).as_bytes()) {
+            self.vectors.versions = 0;
             self.controls_taking += 1;
             self.effect(Effect::TakeControl(bytes));
         }
@@ -408,18 +452,20 @@ impl Session {
         self.closing = Some(why);
     }
 
-    pub(super) fn shared_part(&self, vector: &[(LogId, LogHead)]) -> BTreeMap<LogId, LogHead> {
-        vector
-            .iter()
+    pub(super) fn shared_part<V>(&self, vector: V) -> BTreeMap<LogId, LogHead>
+    where
+        V: IntoIterator<Item = (LogId, LogHead)>,
+    {
+        let heads = vector.into_iter();
+        heads
             .filter(|(log, head)| self.shared.contains(&log.scope) && head.seq > 0)
-            .copied()
             .collect()
     }
 
     /// Whether this side's first message was sent.
     pub(super) fn has_greeted(&self) -> bool {
         match self.phase {
-            Phase::Open => true,
+            Phase::Open | Phase::Hearing => true,
             Phase::Greeting => self.role == Role::Caller,
             Phase::Fresh | Phase::Opening | Phase::Closed => false,
         }

@@ -84,6 +84,14 @@ pub struct Pack {
     pub bytes: Vec<u8>,
 }
 
+impl Pack {
+    /// Position of the last entry; `None` when the bytes do not say.
+    pub fn last(&self) -> Option<u64> {
+        let count = Cursor(&self.bytes).unsigned().ok()?;
+        self.first.checked_add(count.checked_sub(1)?)
+    }
+}
+
 /// An entry that is in a log of one's own store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shelved {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cuntong_node::store::{Linked, Traffic};
+use cuntong_node::store::Linked;
 use cuntong_protocol::{
     policy,
     sync::{
@@ -177,7 +177,8 @@ impl World {
             peer,
             policy::scopes_read_by(places, mine),
             &policy::scopes_read_by(places, theirs),
-        );
+        )
+        .reads_packs();
         End {
             session,
             coming: VecDeque::new(),
@@ -258,15 +259,7 @@ impl World {
                 }
                 Some(effect) => {
                     let done = self.with(at, |db, now| {
-                        perform(
-                            effect,
-                            &peer,
-                            &mut Linked {
-                                db,
-                                now,
-                                traffic: Traffic::default(),
-                            },
-                        )
+                        perform(effect, &peer, &mut Linked::new(db, now))
                     });
                     let Some(Performed {
                         answers,

@@ -8,14 +8,14 @@ use cuntong_protocol::{
     log::{Entry, LogId, Seal},
     policy,
     sync::{
-        Effect, Input, Me, Peer, Role, Session,
+        Effect, Input, Me, Peer, Role, Session, Violation,
         host::{Performed, perform},
     },
     time::Millis,
 };
 
 use crate::store::{
-    Db, Held, Linked, Traffic,
+    Db, Held, Linked,
     fixture::{
         County, HUB, NOW, SHIQIAO, TOWN, acts, assert_equal, case, log_case, opening, roster_with,
         send, write,
@@ -50,7 +50,8 @@ fn end<'a>(county: &County, db: &'a mut Db, other: &Db, role: Role) -> End<'a> {
         peer,
         policy::scopes_read_by(places, mine),
         &policy::scopes_read_by(places, theirs),
-    );
+    )
+    .reads_packs();
     End {
         db,
         session,
@@ -63,7 +64,11 @@ fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>, now: Millis) -> bool {
     let Some(input) = at.coming.pop_front() else {
         return false;
     };
-    at.session.handle(input, now).unwrap();
+    match at.session.handle(input, now) {
+        // What was on its way when this end hung up.
+        Err(Violation::Closed) => return true,
+        done => done.unwrap(),
+    }
     while let Some(effect) = at.session.poll() {
         if let Effect::Send(message) = effect {
             to.push_back(Input::Message(message));
@@ -73,11 +78,7 @@ fn turn(at: &mut End<'_>, to: &mut VecDeque<Input>, now: Millis) -> bool {
             continue;
         }
         let peer = at.session.peer().clone();
-        let mut linked = Linked {
-            db: at.db,
-            now,
-            traffic: Traffic::default(),
-        };
+        let mut linked = Linked::new(at.db, now);
         let Performed { answers, .. } = perform(effect, &peer, &mut linked).unwrap();
         at.coming.extend(answers);
     }

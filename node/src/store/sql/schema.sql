@@ -1,3 +1,8 @@
+CREATE TABLE agreed (
+  node  BLOB NOT NULL PRIMARY KEY CHECK (length(node) = 8),
+  at    INTEGER NOT NULL,
+  state BLOB NOT NULL
+) STRICT;
 CREATE TABLE audit (
   seq     INTEGER PRIMARY KEY,
   at      INTEGER NOT NULL,

@@ -12,11 +12,16 @@ use crate::{
     log::{Batch, Entry, LogHead, LogId, Receipt, Rejection, Seal},
     role::Level,
     sync::{
-        Admission, Found, Met, Opening, Peer, Settled,
+        Admission, Agreed, Found, Met, Opening, Peer, Settled,
         host::{Rejected, Replica},
     },
     time::Millis,
-    wire::{self, Fork, ScopeProof, Sighting, Whole, pack::Shelf, vector_hash},
+    wire::{
+        self, Fork, ScopeProof, Sighting, Whole,
+        pack::Shelf,
+        sketch::{Ask, Drawn, Sketcher},
+        vector_hash,
+    },
 };
 
 /// One node's store. Documents are sets of hashes: what they hold is the gate's matter, not the
@@ -33,11 +38,18 @@ pub(super) struct Node {
     pub(super) rejections: Vec<Rejection>,
     pub(super) settled: Vec<Settled>,
     pub(super) met: Vec<Met>,
+    /// By peer.
+    pub(super) agreed: BTreeMap<NodeId, Agreed>,
     /// Changes this node's gate refuses.
     pub(super) poison: BTreeSet<ChangeHash>,
     pub(super) controls: BTreeMap<u64, Vec<u8>>,
     pub(super) forks: usize,
-    written: u8,
+    written: u16,
+    /// Sketches computed; the key of the next.
+    pub(super) sketches: u8,
+    /// Scopes whose documents were all named.
+    pub(super) named: Vec<Scope>,
+    pub(super) resummed: Vec<Scope>,
     pub(super) now: Millis,
 }
 
@@ -57,10 +69,14 @@ impl Node {
             rejections: Vec::new(),
             settled: Vec::new(),
             met: Vec::new(),
+            agreed: BTreeMap::new(),
             poison: BTreeSet::new(),
             controls: BTreeMap::new(),
             forks: 0,
             written: 0,
+            sketches: 0,
+            named: Vec::new(),
+            resummed: Vec::new(),
             now: Millis(1),
         }
     }
@@ -91,7 +107,8 @@ impl Node {
         let doc = CaseId::new(scope.site, [doc; 11]).doc(scope.kind);
         for n in 0..count {
             self.written += 1;
-            let body = [self.written, n, self.writer.epoch.to_be_bytes()[3]].repeat(30);
+            let [high, low] = self.written.to_be_bytes();
+            let body = [high, low, n, self.writer.epoch.to_be_bytes()[3]].repeat(25);
             let hash =
                 ChangeHash(*blake3::hash(&[&body[..], &log.writer.node.0].concat()).as_bytes());
             self.append(
@@ -168,6 +185,18 @@ impl Node {
             .unwrap_or(0)
     }
 
+    fn receipted_by(&self, holder: NodeId) -> Vec<(LogId, LogHead)> {
+        let of = self.receipts.iter().filter(|r| r.holder == holder);
+        let mut newest: BTreeMap<LogId, LogHead> = BTreeMap::new();
+        for (log, head) in of.flat_map(|r| &r.held) {
+            let at = newest.entry(*log).or_insert(*head);
+            if head.seq > at.seq {
+                *at = *head;
+            }
+        }
+        newest.into_iter().collect()
+    }
+
     fn remove(&mut self, entry: &Entry) {
         if let Some(doc) = self.docs.get_mut(&entry.doc) {
             doc.remove(&entry.hash);
@@ -230,7 +259,7 @@ impl Node {
 impl Replica for Node {
     type Error = String;
 
-    fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening, String> {
+    fn open(&mut self, peer: &Peer, _: &[Scope], lacking: &[LogId]) -> Result<Opening, String> {
         let mine = self.vector();
         let receipts: Vec<_> = self
             .receipts
@@ -260,6 +289,8 @@ impl Replica for Node {
             vector: mine,
             receipts,
             sightings: Vec::new(),
+            agreed: self.agreed.get(&peer.node).cloned(),
+            receipted: self.receipted_by(peer.node),
         })
     }
 
@@ -430,7 +461,23 @@ impl Replica for Node {
     }
 
     fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>, String> {
+        self.named.push(scope);
         Ok(self.heads_of(scope))
+    }
+
+    fn sketch(&mut self, _: &Peer, ask: &Ask) -> Result<Drawn, String> {
+        self.sketches += 1;
+        let key = ask.key.unwrap_or([self.sketches; 16]);
+        let mut sketcher = Sketcher::new(ask, key);
+        for (doc, heads) in self.heads_of(ask.scope) {
+            sketcher.add(doc, wire::digest(doc, &heads));
+        }
+        Ok(sketcher.finish())
+    }
+
+    fn resum(&mut self, scope: Scope) -> Result<(), String> {
+        self.resummed.push(scope);
+        Ok(())
     }
 
     fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>, String> {
@@ -462,6 +509,11 @@ impl Replica for Node {
             taken.entries.iter().for_each(|e| self.remove(e));
         }
         Ok(Vec::new())
+    }
+
+    fn agree(&mut self, peer: &Peer, agreed: &Agreed) -> Result<(), String> {
+        self.agreed.insert(peer.node, agreed.clone());
+        Ok(())
     }
 
     fn settled(&mut self, _: &Peer, settled: &Settled) -> Result<(), String> {

@@ -47,6 +47,8 @@ fn hello(version: Version, node: u8) -> Input {
         product: String::new(),
         waiting: (0, 0),
         lacking: Vec::new(),
+        since: None,
+        parts: None,
     }))
 }
 
@@ -60,6 +62,8 @@ fn welcome(version: Version) -> Input {
         time: Millis(5),
         receipts: Vec::new(),
         product: String::new(),
+        since: None,
+        parts: None,
     }))
 }
 
@@ -69,6 +73,34 @@ fn effects(session: &mut Session) -> Vec<Effect> {
 
 fn open(role: Role) -> Session {
     open_to(role, VERSION)
+}
+
+/// An open session in which both ends hold these logs.
+pub(super) fn opened(role: Role, scope: Scope, vector: Vec<(LogId, LogHead)>) -> Session {
+    assert_eq!(scope, SCOPE);
+    let now = Millis(1_001);
+    let mut session = begun(role);
+    let start = Input::Start(Opening {
+        vector: vector.clone(),
+        ..Opening::default()
+    });
+    let mut greeting = if role == Role::Callee {
+        hello(VERSION, 2)
+    } else {
+        welcome(VERSION)
+    };
+    if let Input::Message(Message::Hello(hello)) = &mut greeting {
+        hello.vector = vector;
+        session.handle(greeting, now).unwrap();
+        session.handle(start, now).unwrap();
+    } else if let Input::Message(Message::Welcome(welcome)) = &mut greeting {
+        welcome.vector = vector;
+        session.handle(start, now).unwrap();
+        session.handle(greeting, now).unwrap();
+    }
+    session.handle(Input::Controls(Vec::new()), now).unwrap();
+    effects(&mut session);
+    session
 }
 
 fn open_to(role: Role, version: Version) -> Session {
@@ -147,7 +179,10 @@ fn an_open_session_says_what_it_waits_for_and_waits_two_minutes() {
     session
         .handle(Input::Batch(log, Found::Batch(found)), now)
         .unwrap();
-    assert!(matches!(effects(&mut session)[..], [Effect::Pack(_)]));
+    assert!(matches!(
+        effects(&mut session)[..],
+        [Effect::Pack(_), Effect::Digest(_)]
+    ));
     let (at, why) = session.deadline().unwrap();
     assert_eq!((at, why), (Millis(3_720_000), "acknowledgment"));
 }
@@ -164,7 +199,7 @@ fn a_peer_of_the_first_minor_version_is_sent_batches_as_they_are() {
     session.handle(found, Millis(1_003)).unwrap();
     assert!(matches!(
         effects(&mut session)[..],
-        [Effect::Send(Message::Push(_))]
+        [Effect::Digest(_), Effect::Send(Message::Push(_))]
     ));
 }
 
@@ -254,10 +289,7 @@ fn a_newer_minor_version_is_spoken_with() {
         minor: 99,
     };
     session.handle(hello(newer, 2), Millis(1_001)).unwrap();
-    assert!(matches!(
-        effects(&mut session)[..],
-        [Effect::Met(_), Effect::Open { .. }]
-    ));
+    assert!(matches!(effects(&mut session)[..], [Effect::Open { .. }]));
 }
 
 #[test]

@@ -9,7 +9,11 @@ use crate::{
     id::{Chain, ChangeHash, DocId, Kind, NodeId, Scope, SiteId, Writer},
     log::{Entry, LogHead, LogId, Seal},
     time::Millis,
-    wire::{Fork, ScopeHeads, ScopeProof, Sighting, Version, Want, Whole, pack::Pack},
+    wire::{
+        Fork, ScopeHeads, ScopeProof, Sighting, VectorPart, Version, Want, Whole,
+        pack::Pack,
+        sketch::{Ask, Sketch, Sketcher},
+    },
 };
 
 const LOG: LogId = LogId {
@@ -67,6 +71,8 @@ fn hello() -> Hello {
         product: "0.1.0".into(),
         waiting: (5, 86_400),
         lacking: vec![LOG],
+        since: None,
+        parts: None,
     }
 }
 
@@ -94,6 +100,8 @@ fn welcome() -> Welcome {
         time: AT,
         receipts: vec![receipt()],
         product: "0.1.0".into(),
+        since: None,
+        parts: None,
     }
 }
 
@@ -105,6 +113,21 @@ fn pack() -> Pack {
         signature: [0x44; 64],
         bytes: vec![1, 0, 0, 0, 0, 0, 0],
     }
+}
+
+/// Three documents in four cells.
+fn sketch() -> Sketch {
+    let ask = Ask {
+        scope: LOG.scope,
+        key: None,
+        first: 0,
+        upto: 4,
+    };
+    let mut sketcher = Sketcher::new(&ask, [0x88; 16]);
+    for n in 1..=3 {
+        sketcher.add(DocId::new(LOG.scope, [n; 11]), u64::from(n));
+    }
+    sketcher.finish().message()
 }
 
 fn sighting() -> Sighting {
@@ -120,6 +143,15 @@ fn sighting() -> Sighting {
 }
 
 /// One of every message, with the name it has in `docs/formats/wire.md`.
+fn vector_part() -> VectorPart {
+    VectorPart {
+        part: 1,
+        parts: 2,
+        whole: true,
+        logs: vec![(LOG, HEAD)],
+    }
+}
+
 fn all() -> Vec<(&'static str, Message)> {
     let proof = ScopeProof {
         scope: LOG.scope,
@@ -174,6 +206,27 @@ fn all() -> Vec<(&'static str, Message)> {
                 first: 299,
             }),
         ),
+        ("VECTOR", Message::Vector(vector_part())),
+        ("SKETCH", Message::Sketch(sketch())),
+    ]
+}
+
+/// Greetings with what was added in 1.2.
+fn told_as_differences() -> Vec<(&'static str, Message)> {
+    let (since, parts) = (Some(0x1122_3344_5566_7788), Some(2));
+    let hello = Hello {
+        since,
+        parts,
+        ..hello()
+    };
+    let welcome = Welcome {
+        since,
+        parts,
+        ..welcome()
+    };
+    vec![
+        ("HELLO-1.2", Message::Hello(hello)),
+        ("WELCOME-1.2", Message::Welcome(welcome)),
     ]
 }
 
@@ -182,7 +235,7 @@ fn all() -> Vec<(&'static str, Message)> {
 #[test]
 fn every_message_has_the_bytes_it_always_had() {
     let mut golden = String::new();
-    for (name, message) in all() {
+    for (name, message) in all().into_iter().chain(told_as_differences()) {
         let bytes = encode(&message);
         assert_eq!(decode(&bytes), Ok(message));
         writeln!(golden, "{name} {}", HEXLOWER.encode(&bytes)).unwrap();
@@ -194,10 +247,12 @@ fn every_message_has_the_bytes_it_always_had() {
 #[test]
 fn the_document_of_the_wire_lists_every_message_under_its_number() {
     let document = include_str!("../../../../docs/formats/wire.md");
-    for (n, (name, message)) in all().iter().enumerate() {
-        let bytes = encode(message);
-        assert_eq!(number(&bytes), Ok(n as u64 + 1), "{name}");
-        let row = format!("| {} | `{name}` |", n + 1);
+    let known = (1..=NUMBER_MAX).filter(|n| *n != NUMBER_FREE);
+    assert_eq!(known.clone().count(), all().len());
+    for (n, (name, message)) in known.zip(all()) {
+        let bytes = encode(&message);
+        assert_eq!(number(&bytes), Ok(n), "{name}");
+        let row = format!("| {n} | `{name}` |");
         assert!(document.contains(&row), "no row {row}");
     }
     let rows = document
@@ -227,9 +282,17 @@ fn with_trailing_field(message: &Message) -> Vec<u8> {
 #[test]
 fn a_field_added_at_the_end_by_a_newer_version_is_skipped() {
     let structs = [
-        "HELLO", "WELCOME", "PUSH", "HEADS", "WANT", "FORK", "UPGRADE",
+        "HELLO-1.2",
+        "WELCOME-1.2",
+        "PUSH",
+        "HEADS",
+        "WANT",
+        "FORK",
+        "UPGRADE",
+        "VECTOR",
+        "SKETCH",
     ];
-    for (name, message) in all() {
+    for (name, message) in all().into_iter().chain(told_as_differences()) {
         if structs.contains(&name) {
             assert_eq!(
                 decode(&with_trailing_field(&message)),
@@ -370,7 +433,7 @@ proptest! {
 
     #[test]
     fn no_edit_of_a_message_makes_decoding_panic(
-        which in 0_usize..12,
+        which in 0_usize..17,
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..3), 1..6),
     ) {
         let mut bytes = encode(&all()[which].1);
