@@ -19,6 +19,8 @@
 //! there; a cut at any point loses no more than the batches in flight, and whatever comes twice
 //! or out of turn does no harm. The bytes are in `docs/formats/wire.md`.
 
+use std::collections::BTreeMap;
+
 use crate::{
     control::ControlKey,
     id::{ChangeHash, DocId, NodeId, Scope, SiteId, Writer},
@@ -250,8 +252,9 @@ pub enum Effect {
     },
     /// Read the next sealed batch past a head.
     Read(LogId, LogHead),
-    /// Leave out of a batch what the peer holds or can compute.
-    Pack(Batch),
+    /// Leave out of a batch what the peer holds or can compute. Of other logs it holds, or was sent
+    /// before, as much as is said.
+    Pack(Batch, BTreeMap<LogId, u64>),
     /// Make a batch of a pack again.
     Unpack(Pack),
     /// Read a batch that the peer could not make of its pack.

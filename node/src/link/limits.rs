@@ -47,6 +47,9 @@ pub(super) fn transport(level: Level, link: &config::Link) -> TransportConfig {
         .max_idle_timeout(idle(link.idle))
         .keep_alive_interval(Some(link.keep_alive))
         .crypto_buffer_size(16 * KIB as usize)
+        // Probing for larger packets costs 5.5 KB a connection (four probes and their acknowledgments),
+        // more than a day's work; packets of 1 452 instead of 1 200 bytes would save 3 % of what is long.
+        .mtu_discovery_config(None)
         .datagram_receive_buffer_size(None)
         .datagram_send_buffer_size(0);
     transport

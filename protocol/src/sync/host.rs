@@ -7,7 +7,7 @@ use crate::{
     sync::{Admission, Agreed, Effect, Found, Input, Met, Opening, Peer, Settled, Unpacked},
     wire::{
         Fork, ScopeProof, Sighting, Whole,
-        pack::{self, Pack, Shelf, UnpackError},
+        pack::{self, Pack, Shelf, UnpackError, Upto},
         sketch::{Ask, Drawn},
     },
 };
@@ -130,7 +130,7 @@ impl Effect {
         matches!(
             self,
             Self::Read(..)
-                | Self::Pack(_)
+                | Self::Pack(..)
                 | Self::Unpack(_)
                 | Self::ReadWhole(_)
                 | Self::GiveControls { .. }
@@ -152,7 +152,10 @@ pub fn look<R: Records>(
 ) -> Result<Result<Performed, Effect>, R::Error> {
     let answer = match effect {
         Effect::Read(log, after) => Input::Batch(log, records.read(log, after)?),
-        Effect::Pack(batch) => Input::Packed(pack::pack(&batch, records.shelf())?),
+        Effect::Pack(batch, there) => {
+            let shelf = Upto::new(records.shelf(), batch.log, &there);
+            Input::Packed(pack::pack(&batch, &shelf)?)
+        }
         Effect::Unpack(pack) => Input::Unpacked(unpacked(&pack, records)?),
         Effect::ReadWhole(whole) => Input::Whole(records.whole(whole)?),
         Effect::GiveControls { have } => Input::Controls(records.give_controls(peer, &have)?),
@@ -197,7 +200,7 @@ pub fn perform<R: Replica>(
         Effect::Send(_)
         | Effect::Close(_)
         | Effect::Read(..)
-        | Effect::Pack(_)
+        | Effect::Pack(..)
         | Effect::Unpack(_)
         | Effect::ReadWhole(_)
         | Effect::GiveControls { .. }
