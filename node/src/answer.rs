@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    bundle,
+    against, bundle,
     exit::{Exit, Failure},
     intake::TakenIn,
     node::Node,
@@ -47,6 +47,9 @@ pub async fn answer(node: &Node, request: Request) -> Reply {
     }
     if matches!(request, Request::SyncNow) {
         return sync_now(node).await;
+    }
+    if matches!(request, Request::VerifyAgainst) {
+        return against::verify(node).await;
     }
     let node = node.clone();
     tokio::task::spawn_blocking(move || answer_blocking(&node, request))
@@ -117,7 +120,9 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
             Ok(json!({ "dropped": id }))
         }
         Request::Link { up } => link(node, up),
-        Request::SyncNow | Request::Enrol { .. } => Err(Failure::fault("answered elsewhere")),
+        Request::SyncNow | Request::VerifyAgainst | Request::Enrol { .. } => {
+            Err(Failure::fault("answered elsewhere"))
+        }
     }
 }
 

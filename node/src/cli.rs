@@ -61,7 +61,7 @@ enum Command {
     /// Exchange with upstream
     Sync(sync::Args),
     /// Rebuild everything derived and compare
-    Verify,
+    Verify(verify::Args),
     /// Write a verified backup
     Backup(backup::BackupArgs),
     /// Bring a backup back, in a new epoch
@@ -136,7 +136,7 @@ fn go(cli: Cli) -> Result<Exit, Failure> {
             Command::Enrol(args) => enrol::go(&context, args).await,
             Command::Status => status::go(&context).await,
             Command::Sync(args) => sync::go(&context, args).await,
-            Command::Verify => verify::go(&context).await,
+            Command::Verify(args) => verify::go(&context, args).await,
             Command::Backup(args) => backup::backup(&context, args).await,
             Command::Restore(args) => backup::restore(&context, args).await,
             Command::Bundle(args) => bundle::go(&context, args).await,

@@ -9,7 +9,7 @@ pub mod chance;
 pub mod children;
 pub mod county;
 pub mod courses;
-mod exchange;
+pub mod exchange;
 pub mod history;
 mod notices;
 pub mod people;

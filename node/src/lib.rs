@@ -3,6 +3,7 @@
 //! Imports go one way: [`store`] and [`view`] know nobody; [`desk`], [`link`] and [`inbox`] stand
 //! on them; [`node`] opens them together, [`run`] keeps them running, [`cli`] is what people call.
 
+mod against;
 pub mod answer;
 pub mod bundle;
 pub mod cli;

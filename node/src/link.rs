@@ -7,6 +7,7 @@
 //! The roster decides, at the start of each session and again at each message.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
@@ -20,7 +21,7 @@ use cuntong_protocol::{
 };
 use cuntong_provisioning::{enrol::Renewer, keys::NodeKeys};
 use quinn::Endpoint;
-use rustls::sign::CertifiedKey;
+use rustls::{server::ServerSessionMemoryCache, sign::CertifiedKey};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
@@ -34,6 +35,7 @@ use crate::{
 };
 
 mod backoff;
+mod call;
 mod carrier;
 mod dial;
 mod drive;
@@ -45,10 +47,12 @@ mod pending;
 mod reach;
 mod reason;
 mod renewal;
+mod resume;
 mod stream;
 mod tcp;
 pub mod tls;
 mod way_back;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -60,6 +64,7 @@ use live::Live;
 use pending::Pending;
 pub use reach::Lead;
 pub use reason::{Failed, Reason};
+use resume::Resume;
 
 /// Orders that wait for the caller; more are the same order.
 const ORDERS_MAX: usize = 32;
@@ -106,6 +111,10 @@ struct Shared {
     live: Mutex<Live>,
     pending: Mutex<Pending>,
     upstream: Mutex<Vec<Upstream>>,
+    /// By place in `upstream`.
+    resume: Mutex<BTreeMap<usize, Arc<Resume>>>,
+    /// Sessions that callers may go on with.
+    sessions: Arc<ServerSessionMemoryCache>,
     /// False: unplugged by hand.
     plugged: watch::Sender<bool>,
     orders: mpsc::Sender<Order>,
@@ -124,8 +133,19 @@ pub struct Upstream {
     pub last_session: Option<Millis>,
     /// What carries the session, while there is one.
     pub carrier: Option<Carrier>,
+    /// The last session went on where the one before it ended: its first words came with the
+    /// first packet.
+    pub resumed: bool,
     /// Which carrier the next call tries first.
     pub lead: Lead,
+}
+
+impl Upstream {
+    fn begins(&mut self, line: &drive::Line) {
+        self.node = Some(line.known.node);
+        self.carrier = Some(line.connection.carrier());
+        self.resumed = line.early.is_some();
+    }
 }
 
 /// Where a call to an upstream stands.
@@ -182,7 +202,8 @@ impl Links {
             .site(site)
             .map(|place| place.level)
             .ok_or_else(|| Failure::configuration("本机的站点不在县的站点表中"))?;
-        let listen::Sockets { endpoint, tcp } = listen::sockets(&parts, level, &trust)?;
+        let sessions = ServerSessionMemoryCache::new(2 * parts.config.connections_max);
+        let listen::Sockets { endpoint, tcp } = listen::sockets(&parts, level, &trust, &sessions)?;
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let shared = Arc::new(Shared {
             level,
@@ -192,6 +213,8 @@ impl Links {
             live: Mutex::new(Live::default()),
             pending: Mutex::new(Pending::default()),
             upstream: Mutex::new(upstreams(&parts.config.upstream, &trust, site)),
+            resume: Mutex::default(),
+            sessions,
             trust: RwLock::new(trust),
             plugged: watch::Sender::new(parts.plugged),
             orders,
@@ -354,6 +377,7 @@ fn upstreams(addresses: &[String], trust: &Trust, site: SiteId) -> Vec<Upstream>
             failed: None,
             next_try: None,
             last_session: None,
+            resumed: false,
             carrier: None,
             lead: Lead::default(),
         })
@@ -399,6 +423,19 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .0
             .clone()
+    }
+
+    /// What the last session with an upstream left, for calls with the certificate shown now.
+    fn resume(&self, index: usize) -> Arc<Resume> {
+        let own = self.own();
+        let mut kept = lock(&self.resume);
+        let entry = kept.entry(index);
+        let new = || Arc::new(Resume::new(own.clone(), self.ground()));
+        let resume = entry.or_insert_with(new);
+        if !resume.is_of(&own) {
+            *resume = new();
+        }
+        resume.clone()
     }
 
     /// When the certificate shown was issued.

@@ -186,6 +186,7 @@ impl Room {
             | Input::Digests(_)
             | Input::Heads(..)
             | Input::DocBatches(_)
+            | Input::Sketch(_)
             | Input::ControlsChanged
             | Input::Scopes { .. }
             | Input::Tick

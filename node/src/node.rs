@@ -251,6 +251,10 @@ impl LinkHandle for Plugs {
                     .next_try
                     .map(|at| (at.since(now).max(0) / 1000).unsigned_abs()),
                 last_session_at: up.last_session,
+                carrier: up
+                    .carrier
+                    .filter(|_| up.state == link::UpstreamState::Connected)
+                    .map(link::Carrier::word),
             })
         });
         let downstream = self.links.downstream().into_iter().map(|down| Peer {
@@ -260,6 +264,7 @@ impl LinkHandle for Plugs {
             reason: None,
             next_try_s: None,
             last_session_at: Some(down.since),
+            carrier: Some(down.carrier.word()),
         });
         upstream.chain(downstream).collect()
     }

@@ -19,6 +19,8 @@ pub enum Request {
         up: bool,
     },
     Verify,
+    /// A session with the first reachable upstream in which every shared scope is proved afresh.
+    VerifyAgainst,
     Backup {
         file: String,
     },
@@ -155,6 +157,7 @@ impl Request {
             Self::SyncNow => "sync_now",
             Self::Link { .. } => "link",
             Self::Verify => "verify",
+            Self::VerifyAgainst => "verify_against",
             Self::Backup { .. } => "backup",
             Self::BundleExport { .. } => "bundle_export",
             Self::BundleImport { .. } => "bundle_import",

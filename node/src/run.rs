@@ -230,7 +230,7 @@ pub async fn once(dir: &Path, loaded: Loaded, request: Request) -> Reply {
     if matches!(request, Request::Link { .. }) {
         return Err(Failure::new(Exit::TryLater, "节点没有运行"));
     }
-    let with = if matches!(request, Request::SyncNow) {
+    let with = if matches!(request, Request::SyncNow | Request::VerifyAgainst) {
         With::Links
     } else {
         With::NoLinks

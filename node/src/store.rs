@@ -25,12 +25,14 @@ pub mod log;
 pub mod meta;
 pub mod peers;
 pub mod people;
+pub mod recount;
 pub mod refuse;
 pub mod repair;
 pub mod replica;
 pub mod schema;
 pub mod settle;
 mod shelf;
+mod sketch;
 mod spent;
 pub mod verify;
 
@@ -49,6 +51,7 @@ pub use epoch::{FileMarker, Marker, MarkerState, MemoryMarker, Why};
 pub use error::{Result, StoreError};
 pub use handle::Store;
 pub use people::{Lockout, PersonSession};
+pub use recount::Recounted;
 pub use replica::{Linked, Traffic};
 pub use verify::Report;
 

@@ -209,7 +209,13 @@ pub struct Former {
 impl Places {
     /// The place of a site.
     pub fn site(&self, site: SiteId) -> Option<&Place> {
-        self.sites.iter().find(|p| p.site == site)
+        // The county lists them in order, and some thousands are asked for with every call.
+        let halved = self.sites.binary_search_by_key(&site, |p| p.site);
+        match halved {
+            Ok(at) => self.sites.get(at),
+            // Only a list in another order can still have it.
+            Err(_nowhere) => self.sites.iter().find(|p| p.site == site),
+        }
     }
 
     /// Whether `area` is `site` or one of the sites above it. A tree walk, never a comparison of

@@ -40,8 +40,16 @@ pub const REASON_BYTES_MAX: usize = 1_024;
 pub const PRODUCT_BYTES_MAX: usize = 64;
 /// Batches one side may have sent without an acknowledgment.
 pub const WINDOW_BATCHES: usize = 8;
-/// Documents asked for again in one round of repair.
+/// Documents asked for again in one message, and read for the peer at once.
 pub const WANT_DOCS_MAX: usize = 32;
+/// Documents of one scope asked for again in one session; the rest waits for the next one.
+pub const WANT_SCOPE_MAX: usize = 4_096;
+/// Cells of a sketch without waiting for an answer: enough for some ten documents.
+pub const SKETCH_CELLS_FIRST: u32 = 32;
+/// Cells of one sketch. Beyond that the difference is so large that all documents are named.
+pub const SKETCH_CELLS_MAX: u32 = 4_096;
+/// Messages with cells of one scope: each costs a look at all of its documents.
+pub const SKETCH_TURNS_MAX: u32 = 8;
 /// Documents named in one message of heads.
 pub const HEADS_DOCS_MAX: usize = 1_000;
 /// Documents of one scope a repair may name altogether.

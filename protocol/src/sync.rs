@@ -11,7 +11,7 @@
 //!         ◀───────────── CTRL           before any PUSH, in both directions
 //!   PUSH ⇄ ACK, NACK                    both ways, until neither lacks anything
 //!   PROOF ⇄ PROOF                       equal vectors must mean equal documents
-//!   (HEADS, WANT, PUSH, PROOF)          once per scope, when they do not
+//!   (SKETCH, WANT, PUSH, PROOF)         once per scope, when they do not
 //!   PUSH ⇄ ACK …                        what is committed later, as long as the link stands
 //! ```
 //!
@@ -19,13 +19,19 @@
 //! there; a cut at any point loses no more than the batches in flight, and whatever comes twice
 //! or out of turn does no harm. The bytes are in `docs/formats/wire.md`.
 
+use std::collections::BTreeMap;
+
 use crate::{
     control::ControlKey,
     id::{ChangeHash, DocId, NodeId, Scope, SiteId, Writer},
     log::{Batch, LogHead, LogId, Receipt, Rejection, Seal},
     role::Level,
     time::Millis,
-    wire::{Fork, Hello, Message, ScopeProof, Sighting, Version, Welcome, Whole, pack::Pack},
+    wire::{
+        Fork, Hello, Message, ScopeProof, Sighting, Version, Welcome, Whole,
+        pack::Pack,
+        sketch::{Ask, Drawn},
+    },
 };
 
 mod custody;
@@ -36,6 +42,7 @@ pub mod host;
 mod packs;
 mod proof;
 mod session;
+mod sketch;
 mod vectors;
 
 pub use session::Session;
@@ -208,6 +215,8 @@ pub enum Input {
     Digests(Vec<ScopeProof>),
     /// Answers [`Effect::ReadHeads`]: every document of the scope.
     Heads(Scope, Vec<(DocId, Vec<ChangeHash>)>),
+    /// Answers [`Effect::ReadSketch`].
+    Sketch(Drawn),
     /// Answers [`Effect::ReadDocs`]: sealed batches that hold all entries of those documents.
     DocBatches(Vec<Batch>),
     /// News: entries became durable here, by a person or through another session.
@@ -235,14 +244,17 @@ pub enum Effect {
     Send(Message),
     /// Note what the peer said of itself.
     Met(Met),
-    /// Gather an [`Opening`]; `lacking` is what the peer wants receipts of others for.
+    /// Gather an [`Opening`] about these scopes; `lacking` is what the peer wants receipts of others
+    /// for.
     Open {
+        scopes: Vec<Scope>,
         lacking: Vec<LogId>,
     },
     /// Read the next sealed batch past a head.
     Read(LogId, LogHead),
-    /// Leave out of a batch what the peer holds or can compute.
-    Pack(Batch),
+    /// Leave out of a batch what the peer holds or can compute. Of other logs it holds, or was sent
+    /// before, as much as is said.
+    Pack(Batch, BTreeMap<LogId, u64>),
     /// Make a batch of a pack again.
     Unpack(Pack),
     /// Read a batch that the peer could not make of its pack.
@@ -265,6 +277,10 @@ pub enum Effect {
     Reject(Vec<Rejection>),
     Digest(Vec<Scope>),
     ReadHeads(Scope),
+    /// Cells over every document of a scope.
+    ReadSketch(Ask),
+    /// The digest kept of a scope is not that of its documents: sum it up again.
+    Resum(Scope),
     ReadDocs(Vec<DocId>),
     /// A log of this node's own forked, or is longer elsewhere: begin a new epoch.
     BeginEpoch(Fork),
@@ -286,6 +302,8 @@ pub struct Settled {
     pub received: u64,
     /// Documents asked for again because digests differed.
     pub repaired: u64,
+    /// The same, scope by scope.
+    pub repairs: Vec<(Scope, u64)>,
     /// Scopes that still differ.
     pub mismatched: Vec<Scope>,
     /// Logs left out of this session: forked or refused as a whole.

@@ -5,6 +5,7 @@ pub mod codec;
 pub mod elide;
 pub mod frame;
 pub mod pack;
+pub mod sketch;
 pub mod window;
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     id::{ChangeHash, DocId, NodeId, Scope, Writer},
     log::{Batch, LogHead, LogId, Receipt, Rejection, Seal},
     time::Millis,
-    wire::pack::Pack,
+    wire::{pack::Pack, sketch::Sketch},
 };
 
 /// Protocol version spoken here. A peer with another major version is answered `Upgrade`.
@@ -21,6 +22,9 @@ pub const VERSION: Version = Version { major: 1, minor: 2 };
 /// The minor version since which batches may come as packs.
 pub const PACKS_SINCE: u16 = 1;
 
+/// The minor version since which a sketch finds the documents that differ, and more than one WANT
+/// may name them.
+pub const SKETCH_SINCE: u16 = 2;
 /// The minor version since which vectors may be told as differences and in parts.
 pub const VECTORS_SINCE: u16 = 2;
 
@@ -84,6 +88,9 @@ pub enum Message {
     /// A part of the sender's vector that its first message did not carry. Since 1.2.
     #[n(16)]
     Vector(#[n(0)] VectorPart),
+    /// After a proof that does not match: what gives away the documents that differ. Since 1.2.
+    #[n(18)]
+    Sketch(#[n(0)] Sketch),
 }
 
 /// First message of the node that calls.
@@ -215,7 +222,7 @@ pub struct ScopeProof {
     pub documents: u64,
 }
 
-/// The plain way of repair.
+/// The plain way of repair. In answer to a sketch: the documents that differ, without their heads.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct ScopeHeads {
     #[n(0)]
@@ -227,8 +234,9 @@ pub struct ScopeHeads {
     pub more: bool,
 }
 
-/// One step of a repair. Each side sends one request, empty when it needs nothing, and one word
-/// that the other's request was served.
+/// One step of a repair. Each side sends one request, empty when it needs nothing, and one word that
+/// the other's request was served. Between peers of 1.2 a request may have many parts: one of
+/// [`crate::limits::WANT_DOCS_MAX`] documents is followed by another, the last has less.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Want {
     #[n(0)]

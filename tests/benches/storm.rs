@@ -2,7 +2,7 @@
 //! hub's signed receipt, and what the hub needs for it.
 //!
 //! `cargo test -p cuntong-tests --bench storm [-- VILLAGES [--changes N] [--within S] [--fsyncs]
-//! [--defaults] [--verify]]`, with `--release` for figures that mean something. Times are reported,
+//! [--defaults] [--verify] [--hub EXECUTABLE]]`, with `--release` for figures that mean something. Times are reported,
 //! never asserted; that nothing is lost, doubled or refused is.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports")]
@@ -18,7 +18,7 @@ mod hub;
 #[path = "storm/village.rs"]
 mod village;
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
 use harness::dice::Dice;
 use quinn::Endpoint;
@@ -54,6 +54,8 @@ pub struct Asked {
     fsyncs: bool,
     /// Leave `link.connections_max` as it is by default.
     defaults: bool,
+    /// Another build of the hub, to compare with.
+    hub: Option<PathBuf>,
     /// Have the hub's directory verified afterwards.
     verify: bool,
 }
@@ -66,10 +68,15 @@ impl Asked {
             within: Duration::from_secs(1),
             fsyncs: false,
             defaults: false,
+            hub: None,
             verify: false,
         };
-        let mut arguments = arguments.into_iter().peekable();
+        let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
+            if argument == "--hub" {
+                asked.hub = arguments.next().map(PathBuf::from);
+                continue;
+            }
             let mut number = || arguments.next().and_then(|a| a.parse::<usize>().ok());
             match argument.as_str() {
                 "--changes" => asked.changes = number().expect("--changes N"),
@@ -105,9 +112,12 @@ fn main() {
     let link = if asked.defaults {
         String::new()
     } else {
-        format!("connections_max = {}\n", (asked.villages * 2).clamp(1_000, 10_000))
+        format!(
+            "connections_max = {}\n",
+            (asked.villages * 2).clamp(1_000, 10_000)
+        )
     };
-    let hub = Hub::start(&land, now, &link, asked.fsyncs);
+    let hub = Hub::start(&land, now, &link, asked.fsyncs, asked.hub.clone());
     println!("prepared in {:.1} s", prepared.elapsed().as_secs_f64());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let report = runtime.block_on(run(&asked, &land, &villages, hub));
@@ -116,9 +126,15 @@ fn main() {
 
 async fn run(asked: &Asked, land: &Arc<Land>, villages: &[Arc<Village>], hub: Hub) -> Report {
     let mut clients = clients(land, villages, &hub);
+    let met = Instant::now();
     clients = meet(clients).await;
+    println!("met the hub in {:.1} s", met.elapsed().as_secs_f64());
     for client in &mut clients {
-        assert!(client.away.in_custody(), "village {} went away", client.index);
+        assert!(
+            client.away.in_custody(),
+            "village {} went away",
+            client.index
+        );
         client.away.writes_the_rest();
         client.course = client::Course::default();
     }
@@ -128,7 +144,12 @@ async fn run(asked: &Asked, land: &Arc<Land>, villages: &[Arc<Village>], hub: Hu
     for client in &clients {
         let (away, course) = (&client.away, &client.course);
         assert!(away.in_custody(), "village {}: {course:?}", client.index);
-        assert!(away.nacks.is_empty(), "village {}: {:?}", client.index, away.nacks);
+        assert!(
+            away.nacks.is_empty(),
+            "village {}: {:?}",
+            client.index,
+            away.nacks
+        );
     }
     let stopped = tokio::task::spawn_blocking(move || hub.stop()).await;
     let stopped = stopped.expect("it stops");

@@ -2,10 +2,12 @@
 //! folder is not listed here.
 
 mod browser;
+mod carriers;
 mod formats;
 mod histories;
 mod hostile;
 mod privacy;
+mod repairs;
 mod sticks;
 mod tidy;
 mod whereabouts;

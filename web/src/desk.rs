@@ -421,6 +421,8 @@ pub struct PeerRow {
     pub next_try_s: Option<u64>,
     pub custody_at: Option<Millis>,
     pub last_session_at: Option<Millis>,
+    /// What carries a live session: quic, or tcp where UDP is blocked.
+    pub carrier: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -25,6 +25,8 @@ struct PeerView {
     next_try: Option<String>,
     custody: String,
     last: String,
+    /// UDP is blocked: the link stands by TCP.
+    spare: bool,
 }
 
 struct SessionView {
@@ -133,6 +135,7 @@ fn peer(row: &PeerRow, now: Millis) -> PeerView {
         }),
         custody: moment(row.custody_at),
         last: moment(row.last_session_at),
+        spare: row.carrier.as_deref() == Some("tcp"),
     }
 }
 
@@ -164,7 +167,13 @@ fn session(row: &SessionRow, now: Millis) -> SessionView {
         ),
         repaired: row.repaired,
         result: match row.result.as_str() {
+            "ok" | "settled" if row.repaired > 0 => {
+                format!("一致，核对修复 {} 件", row.repaired)
+            }
             "ok" | "settled" => "一致".to_owned(),
+            "differs" if row.repaired > 0 => {
+                format!("核对修复 {} 件，仍有不一致，已记下", row.repaired)
+            }
             "differs" => "有不一致，已记下".to_owned(),
             other => other.to_owned(),
         },
@@ -183,7 +192,16 @@ mod tests {
             .has("没有网络")
             .has("自动重试")
             .has("现在试");
+        page.has("一致，核对修复 ");
         page.has("退回箱").has("G508").has("重做").has("标为看过");
+    }
+
+    #[tokio::test]
+    async fn a_link_by_tcp_says_so() {
+        let page = Browser::agent(FakeDesk::township()).get("/sync").await;
+        page.has("已连接").has("经 TCP 备用线路");
+        let page = Browser::agent(FakeDesk::village()).get("/sync").await;
+        page.has_not("TCP");
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use cuntong_protocol::{
     log::{Batch, LogHead, LogId, Rejection},
     sync::{
         Effect, Input, Met, Peer,
-        host::{Replica as _, perform},
+        host::{Records as _, Replica as _, perform},
     },
     time::Millis,
     wire::{Fork, Hello, Message, VERSION},
@@ -99,9 +99,10 @@ pub fn plan(
     product: String,
 ) -> Result<Plan> {
     let shared = shared(mine, theirs);
-    let opening = store.open(peer, &[])?;
+    let scopes: Vec<_> = shared.iter().copied().collect();
+    let opening = store.open(peer, &scopes, &[])?;
     let mut vector = opening.vector;
-    vector.retain(|(log, head)| shared.contains(&log.scope) && head.seq > 0);
+    vector.retain(|(_, head)| head.seq > 0);
     let logs: Vec<LogId> = vector.iter().map(|(log, _)| *log).collect();
     let has = store.db.receipted_by(peer.node)?;
     let mut on = Vec::new();
@@ -128,7 +129,7 @@ pub fn plan(
         since: None,
         parts: None,
     })];
-    let controls = store.give_controls(peer, &[])?;
+    let controls = store.db.give_controls(peer, &[])?;
     first.extend(controls.into_iter().map(Message::Ctrl));
     let mut receipts = store.receipts_for(&logs)?;
     receipts.retain(|r| r.held.iter().all(|(log, _)| shared.contains(&log.scope)));
@@ -219,7 +220,8 @@ pub fn take(
         | Message::Upgrade(_)
         | Message::Pack(_)
         | Message::Vector(_)
-        | Message::Whole(_) => Ok(Vec::new()),
+        | Message::Whole(_)
+        | Message::Sketch(_) => Ok(Vec::new()),
     }
 }
 

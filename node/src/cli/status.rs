@@ -33,6 +33,7 @@ fn words(status: &Value) -> String {
         out.push_str(&format!(",最早 {} 秒前", number(waiting, "oldest_s")));
     }
     out.push_str(&format!(" · 隔离 {}", number(status, "quarantine")));
+    out.push_str(&repair(&status["repair"]));
     for peer in list(status, "upstream") {
         let reason = match text(peer, "reason") {
             "" => "",
@@ -43,11 +44,31 @@ fn words(status: &Value) -> String {
             text(peer, "name"),
             state(text(peer, "state"))
         ));
+        if text(peer, "carrier") == "tcp" {
+            out.push_str(",经 TCP 备用线路");
+        }
         if !reason.is_empty() {
             out.push_str(&format!("({reason})"));
         }
     }
     out
+}
+
+/// What the last proof that did not match came to; nothing when there was none lately.
+fn repair(repair: &Value) -> String {
+    if repair.is_null() {
+        return String::new();
+    }
+    let end = if repair["equal"] == true {
+        "现已一致"
+    } else {
+        "仍有不一致"
+    };
+    format!(
+        "\n与 {} 核对修复 {} 件，{end}",
+        text(repair, "peer"),
+        number(repair, "repaired")
+    )
 }
 
 fn state(word: &str) -> &str {

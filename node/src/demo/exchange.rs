@@ -27,7 +27,20 @@ struct End<'a> {
 ///
 /// # Errors
 /// A failing store, or a session that does not come to agreement.
-pub(super) fn exchange(lower: &Store, upper: &Store, now: Millis) -> Result<(), Failure> {
+pub fn exchange(lower: &Store, upper: &Store, now: Millis) -> Result<(), Failure> {
+    exchange_heard(lower, upper, now, &mut |_upwards, _message| {})
+}
+
+/// The same; `heard` is shown each message and whether it went up.
+///
+/// # Errors
+/// As [`exchange`].
+pub fn exchange_heard(
+    lower: &Store,
+    upper: &Store,
+    now: Millis,
+    heard: &mut dyn FnMut(bool, &Message),
+) -> Result<(), Failure> {
     let mut ends = [
         end(lower, upper, Role::Caller)?,
         end(upper, lower, Role::Callee)?,
@@ -39,6 +52,9 @@ pub(super) fn exchange(lower: &Store, upper: &Store, now: Millis) -> Result<(), 
             let given = std::mem::take(&mut inputs[side]);
             moved |= !given.is_empty();
             let sent = ends[side].work(given, now)?;
+            for message in &sent {
+                heard(side == 0, message);
+            }
             inputs[1 - side].extend(sent.into_iter().map(Input::Message));
         }
         if !moved {

@@ -327,5 +327,6 @@ pub(crate) fn peer_row(g: &Ground<'_>, peer: &Peer, receipts: &[(NodeId, Millis)
             .find(|(holder, _)| *holder == peer.node)
             .map(|(_, at)| *at),
         last_session_at: peer.last_session_at,
+        carrier: peer.carrier.map(str::to_owned),
     }
 }

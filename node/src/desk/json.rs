@@ -122,6 +122,8 @@ pub struct Status {
     /// Scope → digest over its documents' heads, hexadecimal.
     pub digests: BTreeMap<String, String>,
     pub rejected: u64,
+    /// The newest of the last sessions in which two nodes differed under equal logs.
+    pub repair: Option<Repair>,
     pub clock_suspect: bool,
     pub version: &'static str,
 }
@@ -133,6 +135,17 @@ pub struct Waiting {
     pub oldest_s: u64,
 }
 
+/// A proof that did not match, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Repair {
+    pub at: Millis,
+    pub peer: String,
+    /// Documents mended.
+    pub repaired: u64,
+    /// Whether both hold the same since.
+    pub equal: bool,
+}
+
 /// One upstream.
 #[derive(Debug, Clone, Serialize)]
 pub struct Upstream {
@@ -141,6 +154,8 @@ pub struct Upstream {
     /// Class of the last failure.
     pub reason: Option<String>,
     pub custody_at: Option<Millis>,
+    /// What carries the session, while there is one: `quic` or `tcp`.
+    pub carrier: Option<String>,
 }
 
 /// `notice publish`, `notice withdraw`.
@@ -278,6 +293,7 @@ impl NodeDesk {
                     })
                     .collect(),
                 rejected: standing.rejected,
+                repair: sync::repair(g)?,
                 clock_suspect: clock == cuntong_protocol::time::ClockState::Suspect,
                 version: env!("CARGO_PKG_VERSION"),
             })
@@ -307,6 +323,7 @@ fn upstream(peer: PeerRow) -> Upstream {
         state: peer.state,
         reason: peer.reason.map(|(code, _)| code),
         custody_at: peer.custody_at,
+        carrier: peer.carrier,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Peer {
     pub reason: Option<&'static str>,
     pub next_try_s: Option<u64>,
     pub last_session_at: Option<Millis>,
+    /// What carries a live session: `quic`, or `tcp` where UDP is blocked.
+    pub carrier: Option<&'static str>,
 }
 
 /// The words for a class of failure.

@@ -13,6 +13,7 @@ use cuntong_web::desk::{Custody, NodeRow, PeerRow, SessionRow, SyncPage};
 use super::{
     custody::{self, Standing},
     ground::{Area, Ground, query, rows},
+    json::Repair,
     links::{CONNECTED, Peer},
     list, tray,
 };
@@ -125,6 +126,21 @@ pub(crate) fn counts(g: &Ground<'_>) -> Result<Counts> {
 pub(crate) fn digests(g: &Ground<'_>) -> Result<Vec<(Scope, u64)>> {
     let proofs = g.db.digests(&[])?;
     Ok(proofs.into_iter().map(|p| (p.scope, p.digest)).collect())
+}
+
+/// The newest session shown in which a proof did not match.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) fn repair(g: &Ground<'_>) -> Result<Option<Repair>> {
+    let mut exchanges = g.db.exchanges(SHOWN_MAX as u32)?.into_iter();
+    let differed = exchanges.find(|e| e.repaired > 0 || e.result == "differs");
+    Ok(differed.map(|e| Repair {
+        at: e.at,
+        peer: g.node_name(e.node),
+        repaired: e.repaired,
+        equal: e.result != "differs",
+    }))
 }
 
 fn history(g: &Ground<'_>) -> Result<Vec<SessionRow>> {

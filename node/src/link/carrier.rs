@@ -58,10 +58,27 @@ impl Connection {
         }
     }
 
+    /// Waits, after a close, until nothing is held for it any more that others could lack.
+    pub(super) async fn parted(&self) {
+        match self {
+            // What remains of it are a few timers.
+            Self::Quic(_) => {}
+            Self::Tcp(tcp) => tcp.parted().await,
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         match self {
             Self::Quic(quic) => quic.close_reason().is_some(),
             Self::Tcp(tcp) => tcp.is_closed(),
+        }
+    }
+
+    /// There and back, as last measured; only QUIC measures.
+    pub(super) fn rtt(&self) -> Option<Duration> {
+        match self {
+            Self::Quic(quic) => Some(quic.rtt()),
+            Self::Tcp(_) => None,
         }
     }
 
@@ -162,6 +179,28 @@ impl Connection {
             Self::Quic(quic) => quic.stats().udp_rx.datagrams,
             Self::Tcp(tcp) => tcp.traffic().down,
         }
+    }
+}
+
+/// Words said before the handshake is through: whether they are heard.
+pub(super) struct Early(pub(super) quinn::ZeroRttAccepted);
+
+impl Early {
+    /// Waits for the handshake; false: the words are lost, and the connection is as good as new.
+    pub(super) async fn heard(
+        self,
+        connection: &Connection,
+        within: Duration,
+        doubt: bool,
+    ) -> Result<bool, Failed> {
+        let heard = tokio::time::timeout(within, self.0).await;
+        let Ok(heard) = heard else {
+            return Err(Failed::silence("no answer in time"));
+        };
+        if connection.is_closed() {
+            return Err(connection.closed(doubt).await);
+        }
+        Ok(heard)
     }
 }
 

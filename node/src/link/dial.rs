@@ -1,21 +1,19 @@
 //! Calls upstream: the township first, then the hub; again after a wait with full jitter.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use cuntong_protocol::{id::NodeId, role::Level, sync::Role};
-use cuntong_provisioning::judge::{Judgement, Side};
-use quinn::ClientConfig;
+use cuntong_protocol::id::NodeId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Shared, UpstreamState, Whole,
     backoff::Backoff,
+    call::{self, call},
     carrier::{Carrier, Connection},
     drive::{self, Event},
-    limits,
-    reach::{Lead, reach},
-    reason::{self, Close, Failed, Reason},
-    renewal, tcp, tls,
+    reach::Lead,
+    reason::{Close, Failed, Reason},
+    renewal, tls,
     way_back::WayBack,
 };
 use crate::clock;
@@ -44,6 +42,8 @@ struct Caller {
     backoff: Backoff,
     /// The last session got as far as it could, and said that another gets further.
     again: bool,
+    /// There is reason to think that the next call is answered: a ticket may be spent on it.
+    hopeful: bool,
 }
 
 /// What ended a round of calls.
@@ -70,6 +70,7 @@ pub(super) async fn run(shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
         orders,
         waiters: Vec::new(),
         again: false,
+        hopeful: true,
         shared: shared.clone(),
     };
     let stop = shared.parts.stop.clone();
@@ -79,8 +80,12 @@ pub(super) async fn run(shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
             continue;
         }
         let wait = match caller.round().await {
-            Round::Had(ended) => caller.wait_after(&ended),
+            Round::Had(ended) => {
+                caller.hopeful = true;
+                caller.wait_after(&ended)
+            }
             Round::None(failures) => {
+                caller.hopeful = false;
                 let wait = failures
                     .last()
                     .map_or(Duration::ZERO, |last| caller.wait_after(last));
@@ -102,7 +107,7 @@ impl Caller {
                 up.state = UpstreamState::Connecting;
                 up.next_try = None;
             });
-            let ended = match call(&self.shared, index, tls::ALPN).await {
+            let ended = match call(&self.shared, index, tls::ALPN, self.hopeful).await {
                 Ok(line) => self.session(index, line).await,
                 Err(failed) => Err(failed),
             };
@@ -128,13 +133,10 @@ impl Caller {
     async fn session(&mut self, index: usize, line: drive::Line) -> Result<Failed, Failed> {
         let shared = self.shared.clone();
         let (peer, connection) = (line.known.node, line.connection.clone());
-        shared.note(index, |up| {
-            up.node = Some(peer);
-            up.carrier = Some(connection.carrier());
-        });
+        shared.note(index, |up| up.begins(&line));
         let (report, mut events) = mpsc::unbounded_channel();
         let mut way_back = WayBack::watch(&shared, index, &line);
-        let running = drive::run(&shared, line, report);
+        let running = to_its_end(&shared, index, line, report);
         tokio::pin!(running);
         let mut had = false;
         let mut plugged = shared.plugged.subscribe();
@@ -150,6 +152,7 @@ impl Caller {
                         home.as_mut().reset(sooner);
                     }
                     way_back.hear(&event);
+                    measure(&event, &connection, &shared, index);
                     had |= self.hear(index, peer, event);
                 }
                 Some(order) = self.orders.recv() => match order {
@@ -306,12 +309,13 @@ impl Caller {
                 self.take(order);
                 tokio::time::sleep(AT_MOST_EVERY.min(wait)).await;
             }
-            _changed = plugged.changed() => {}
+            _changed = plugged.changed() => self.hopeful = true,
             () = self.shared.parts.stop.stopped() => {}
         }
     }
 
     fn take(&mut self, order: Order) {
+        self.hopeful = true;
         match order {
             Order::Wake => {}
             Order::Sync(waiter) => self.waiters.push(waiter),
@@ -337,12 +341,44 @@ impl Caller {
             }
             () = self.shared.parts.stop.stopped() => {}
         }
+        self.hopeful = true;
         if *self.shared.plugged.borrow() {
             for index in 0..self.shared.parts.config.upstream.len() {
                 self.shared
                     .note(index, |up| up.state = UpstreamState::Waiting);
             }
         }
+    }
+}
+
+/// Runs a session. Where the upstream has forgotten the last one, what was said early did not
+/// arrive, and is said again once the handshake is done.
+async fn to_its_end(
+    shared: &Arc<Shared>,
+    index: usize,
+    line: drive::Line,
+    report: mpsc::UnboundedSender<Event>,
+) -> Failed {
+    let connection = line.connection.clone();
+    match drive::run(shared, line, report.clone()).await {
+        drive::Ran::Ended(failed) => failed,
+        drive::Ran::Forgotten => match call::begin(shared, index, connection).await {
+            Ok(line) => {
+                shared.note(index, |up| up.resumed = false);
+                match drive::run(shared, line, report).await {
+                    drive::Ran::Ended(failed) => failed,
+                    drive::Ran::Forgotten => Failed::new(Reason::HubDown, "forgotten twice"),
+                }
+            }
+            Err(failed) => failed,
+        },
+    }
+}
+
+/// Notes how long the line took, once both have said everything on it.
+fn measure(event: &Event, connection: &Connection, shared: &Shared, index: usize) {
+    if let (Event::Settled(_), Some(rtt)) = (event, connection.rtt()) {
+        shared.resume(index).measured(rtt);
     }
 }
 
@@ -364,140 +400,6 @@ fn way_home(index: usize, retry_max: Duration) -> Duration {
     }
 }
 
-/// Calls one upstream up to the point where a session can begin.
-pub(super) async fn call(
-    shared: &Arc<Shared>,
-    index: usize,
-    alpn: &[u8],
-) -> Result<drive::Line, Failed> {
-    let connection = connect(shared, index, alpn).await?;
-    let ground = shared.ground();
-    let judged = connection
-        .certificate()
-        .map(|certificate| ground.judge(&certificate, Side::Callee));
-    let known = match judged {
-        Some(Judgement::Full(known)) if known.level > Level::Village => known,
-        Some(Judgement::Full(_)) => return Err(hang_up(&connection, "a village point answered")),
-        Some(Judgement::RenewOnly(..)) => {
-            return Err(hang_up(&connection, "the upstream's certificate ran out"));
-        }
-        Some(Judgement::Refused(why)) => return Err(hang_up(&connection, why.word())),
-        None => return Err(hang_up(&connection, "no certificate")),
-    };
-    let (send, receive) = connection.open(shared.clock_in_doubt()).await?;
-    let dictionary = connection.agreed().and_then(|alpn| tls::dictionary(&alpn));
-    Ok(drive::Line {
-        connection,
-        send,
-        receive,
-        known,
-        role: Role::Caller,
-        dictionary,
-        waiting: None,
-    })
-}
-
-fn hang_up(connection: &Connection, why: &str) -> Failed {
-    connection.close(Close::Unwanted, "");
-    Failed::new(Reason::Certificate, why)
-}
-
-/// A connection by whichever carrier answers, and which is to be tried first the next time.
-async fn connect(shared: &Shared, index: usize, alpn: &[u8]) -> Result<Connection, Failed> {
-    let config = &shared.parts.config;
-    let to = resolve(&config.upstream[index]).await?;
-    let lead = shared.lead(index);
-    let reached = reach(
-        config.carrier,
-        lead,
-        config.handshake,
-        by_quic(shared, to, alpn),
-        by_tcp(shared, to, alpn),
-    )
-    .await;
-    let next = match &reached {
-        Ok(connection) => {
-            let carrier = connection.carrier();
-            tracing::info!(upstream = index, carrier = carrier.word(), "called");
-            match carrier {
-                Carrier::Quic => Lead::Quic,
-                Carrier::Tcp => Lead::Both,
-            }
-        }
-        Err(failed) if failed.silent => Lead::default(),
-        Err(_answered) => lead,
-    };
-    shared.note(index, |up| up.lead = next);
-    reached
-}
-
-/// A connection by QUIC.
-pub(super) async fn by_quic(
-    shared: &Shared,
-    to: SocketAddr,
-    alpn: &[u8],
-) -> Result<Connection, Failed> {
-    let ground = shared.ground();
-    let crypto = tls::calling(shared.own(), ground, alpn)
-        .map_err(|error| Failed::new(Reason::Certificate, error))?;
-    let mut client = ClientConfig::new(Arc::new(crypto));
-    let _same = client.transport_config(limits::transport(shared.level, &shared.parts.config));
-    let called = shake(
-        &shared.endpoint,
-        client,
-        to,
-        shared.parts.config.handshake,
-        shared.clock_in_doubt(),
-    );
-    called.await.map(Connection::Quic)
-}
-
-/// A connection by TCP.
-async fn by_tcp(shared: &Shared, to: SocketAddr, alpn: &[u8]) -> Result<Connection, Failed> {
-    let crypto = tls::calling_by_tcp(shared.own(), Some(shared.ground()), alpn)
-        .map_err(|error| Failed::new(Reason::Certificate, error))?;
-    let (link, doubt) = (&shared.parts.config, shared.clock_in_doubt());
-    let called = tcp::call(crypto, to, link, &shared.lines, doubt).await;
-    called.map(Connection::Tcp)
-}
-
-/// The handshake, within its time.
-pub(super) async fn shake(
-    endpoint: &quinn::Endpoint,
-    client: ClientConfig,
-    to: SocketAddr,
-    within: Duration,
-    doubt: bool,
-) -> Result<quinn::Connection, Failed> {
-    let connecting = endpoint
-        .connect_with(client, to, tls::NAME)
-        .map_err(|error| reason::connect(&error))?;
-    match tokio::time::timeout(within, connecting).await {
-        Ok(connected) => connected.map_err(|error| reason::connection(&error, doubt)),
-        Err(_late) => Err(Failed::silence("no answer in time")),
-    }
-}
-
-/// The address of `host:port`, if there is a way to it at all: an unplugged cable is told from a
-/// hub that is down.
-pub(super) async fn resolve(address: &str) -> Result<SocketAddr, Failed> {
-    let no_route = |error: std::io::Error| Failed::new(Reason::NoRoute, error);
-    let to = tokio::net::lookup_host(address)
-        .await
-        .map_err(no_route)?
-        .next()
-        .ok_or_else(|| Failed::new(Reason::NoRoute, "the name has no address"))?;
-    let from: SocketAddr = if to.is_ipv4() {
-        ([0, 0, 0, 0], 0).into()
-    } else {
-        ([0_u16; 8], 0).into()
-    };
-    // Connecting a UDP socket sends nothing; it asks the routing table.
-    let probe = tokio::net::UdpSocket::bind(from).await.map_err(no_route)?;
-    probe.connect(to).await.map_err(no_route)?;
-    Ok(to)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -515,6 +417,7 @@ mod tests {
             waiters: Vec::new(),
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
             again: false,
+            hopeful: true,
         };
         let ended = Failed::new(Reason::HubDown, "another session gets further");
         let mut had = |again| {

@@ -7,7 +7,7 @@ use cuntong_protocol::{
     control::signed::Trust,
     id::NodeId,
     policy,
-    sync::{Closing, Effect, Input, Me, Met, Peer, Role, Session, Settled, host::perform},
+    sync::{Closing, Input, Me, Peer, Role, Session, Settled},
     wire::{Message, window::Dictionary},
 };
 use cuntong_provisioning::judge::{Known, still_listed};
@@ -18,19 +18,19 @@ use tokio::{
 
 use super::{
     Shared,
-    carrier::{Connection, Receiver, Sender},
+    carrier::{Connection, Early, Receiver, Sender},
     live,
     pending::Waiting,
     reason::{Close, Failed, Reason},
     stream::{Outgoing, outgoing, read, write},
+    work::{Work, failed},
 };
-use crate::{
-    news::{Hearing, Teller},
-    store::{Linked, StoreError, Traffic},
-};
+use crate::news::Hearing;
 
 /// Messages read ahead of the session; the carrier's window holds back the rest.
 const READ_AHEAD: usize = 8;
+/// What share of the handshake's time early words are waited for.
+const EARLY_SHARE: u32 = 3;
 /// How long the last words to a peer may take to leave.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -43,6 +43,8 @@ pub(super) struct Line {
     pub(super) role: Role,
     /// What stands before the windows of both directions.
     pub(super) dictionary: Option<Dictionary>,
+    /// The handshake is not through yet.
+    pub(super) early: Option<Early>,
     /// Of a caller: its place among those whose first message is not there yet.
     pub(super) waiting: Option<Waiting>,
 }
@@ -58,27 +60,57 @@ pub(super) enum Event {
     Quiet(bool),
 }
 
+/// What became of a session.
+#[derive(Debug)]
+pub(super) enum Ran {
+    Ended(Failed),
+    /// The peer does not remember the session that words were said early on account of: they are
+    /// lost, and the connection stands.
+    Forgotten,
+}
+
 /// Runs a session to its end; `report` is told of it meanwhile.
 pub(super) async fn run(
     shared: &Arc<Shared>,
     mut line: Line,
     report: mpsc::UnboundedSender<Event>,
-) -> Failed {
+) -> Ran {
     let (out, queue) = outgoing();
     let connection = line.connection.clone();
+    let early = line.early.take();
     let mut driver = match Driver::new(shared, &mut line, out, report).await {
         Ok(driver) => driver,
         Err(failed) => {
             connection.close(Close::Fault, "");
-            return failed;
+            return Ran::Ended(failed);
         }
     };
     let (incoming_sender, mut incoming) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read(line.receive, line.dictionary, incoming_sender));
     let writer = tokio::spawn(write(line.send, line.dictionary, queue));
-    let Err(ended) = driver.go(&mut incoming).await;
+    let heard = early_words(early, &connection, shared);
+    let ended = {
+        let going = driver.go(&mut incoming);
+        tokio::pin!(going, heard);
+        tokio::select! {
+            Err(ended) = &mut going => Some(ended),
+            heard = &mut heard => match heard {
+                Ok(true) => {
+                    let Err(ended) = going.await;
+                    Some(ended)
+                }
+                Ok(false) => None,
+                Err(failed) => Some(Ended { close: Close::Silent, failed }),
+            },
+        }
+    };
     drop(driver);
     reader.abort();
+    let Some(ended) = ended else {
+        writer.abort();
+        tracing::info!(peer = %line.known.node, "early words were not heard");
+        return Ran::Forgotten;
+    };
     // What was said last (BUSY, UPGRADE, a refusal) should still arrive.
     let _late = tokio::time::timeout(LAST_WORDS, writer).await;
     connection.close(ended.close, "");
@@ -88,7 +120,22 @@ pub(super) async fn run(
         detail = %ended.failed.detail,
         "session ended"
     );
-    ended.failed
+    Ran::Ended(ended.failed)
+}
+
+/// Whether what is said before the handshake is through is heard; true at once when nothing is.
+async fn early_words(
+    early: Option<Early>,
+    connection: &Connection,
+    shared: &Shared,
+) -> Result<bool, Failed> {
+    // Shorter than a handshake from nothing: where the way is shut now, another carrier waits.
+    let within = shared.parts.config.handshake / EARLY_SHARE;
+    let doubt = shared.clock_in_doubt();
+    match early {
+        Some(early) => early.heard(connection, within, doubt).await,
+        None => Ok(true),
+    }
 }
 
 /// How a session ended: what the peer is told, and what this node makes of it.
@@ -366,91 +413,6 @@ impl Driver {
             Err(_open) => Ended::new(Close::Stop, Reason::HubDown, "the peer ended the session"),
         }
     }
-}
-
-/// What a blocking thread did for a session.
-#[derive(Default)]
-struct Work {
-    events: Vec<Event>,
-    controls_changed: bool,
-    closing: Option<Closing>,
-    fault: Option<Failed>,
-}
-
-impl Work {
-    fn go_on(
-        &mut self,
-        session: &mut Session,
-        shared: &Shared,
-        peer: &Peer,
-        out: &Outgoing,
-        teller: Teller,
-        connection: &Connection,
-    ) {
-        let clock = &shared.parts.clock;
-        while let Some(effect) = session.poll() {
-            if let Effect::Send(message) = effect {
-                out.send(&message);
-                continue;
-            }
-            if let Effect::Close(closing) = effect {
-                self.closing = Some(closing);
-                return;
-            }
-            self.note(&effect, shared, peer);
-            let (of_peer, now) = (peer.clone(), clock.now());
-            let traffic = if matches!(effect, Effect::Settled(_)) {
-                connection.traffic()
-            } else {
-                Traffic::default()
-            };
-            let done = shared
-                .parts
-                .store
-                .write(move |db| perform(effect, &of_peer, &mut Linked { db, now, traffic }));
-            match done {
-                Ok(done) => {
-                    self.tell(done.news, shared, teller);
-                    for answer in done.answers {
-                        let _violation = session.handle(answer, clock.now());
-                    }
-                }
-                Err(error) => {
-                    self.fault = Some(failed(&error));
-                    return;
-                }
-            }
-        }
-    }
-
-    fn tell(&mut self, mut news: Vec<Input>, shared: &Shared, teller: Teller) {
-        self.controls_changed |= news.contains(&Input::ControlsChanged);
-        // What became durable is told by the store itself, whoever wrote it.
-        news.retain(|input| !matches!(input, Input::Committed(_)));
-        shared.parts.news.tell(teller, news);
-    }
-
-    fn note(&mut self, effect: &Effect, shared: &Shared, peer: &Peer) {
-        if let Effect::Settled(settled) = effect {
-            self.events.push(Event::Settled(settled.clone()));
-        }
-        if let Effect::Met(Met { time, .. }) = effect {
-            self.events.push(Event::Met);
-            if peer.upstream {
-                shared.parts.clock.heard(*time);
-            }
-        }
-    }
-}
-
-/// The class of a failing store.
-fn failed(error: &StoreError) -> Failed {
-    let reason = if matches!(error, StoreError::DiskFull) {
-        Reason::DiskFull
-    } else {
-        Reason::HubDown
-    };
-    Failed::new(reason, error)
 }
 
 fn end_of(closing: &Closing) -> Ended {

@@ -12,9 +12,9 @@ use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    Failed, Shared,
+    Failed, Shared, call,
     carrier::{Connection, Receiver, Sender},
-    dial, limits, listen,
+    limits, listen,
     reach::{Lead, reach},
     reason::Close,
     stream::exactly,
@@ -103,14 +103,14 @@ pub async fn ask(
     clock: &Clock,
 ) -> Result<Asked, Failed> {
     let rejected = |e: &dyn std::fmt::Display| Failed::new(super::Reason::Rejected, e);
-    let to = dial::resolve(hub).await?;
+    let to = call::resolve(hub).await?;
     let endpoint = listen::outgoing().map_err(|e| Failed::new(super::Reason::NoRoute, e))?;
     let lines = tcp::Lines::default();
     let by_quic = async {
         let crypto = tls::enrolling(own.clone()).map_err(|e| rejected(&e))?;
         let mut client = ClientConfig::new(Arc::new(crypto));
-        let _same = client.transport_config(limits::transport(Level::Village, link));
-        let called = dial::shake(&endpoint, client, to, link.handshake, false).await;
+        let _same = client.transport_config(Arc::new(limits::transport(Level::Village, link)));
+        let called = call::shake(&endpoint, client, to, link.handshake, false).await;
         called.map(Connection::Quic)
     };
     let by_tcp = async {

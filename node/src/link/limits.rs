@@ -1,6 +1,6 @@
 //! Every limit of a connection, said aloud: quinn's defaults are made for the open web.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use cuntong_protocol::{limits, role::Level};
 use quinn::{IdleTimeout, TransportConfig, VarInt};
@@ -31,7 +31,7 @@ const _: () = assert!(
 );
 
 /// Limits of one connection. A hub serves many and gives each less.
-pub(super) fn transport(level: Level, link: &config::Link) -> Arc<TransportConfig> {
+pub(super) fn transport(level: Level, link: &config::Link) -> TransportConfig {
     let (connection, stream) = match level {
         Level::County => (2 * 1024 * KIB, 512 * KIB),
         Level::Township | Level::Village => (4 * 1024 * KIB, 1024 * KIB),
@@ -47,9 +47,12 @@ pub(super) fn transport(level: Level, link: &config::Link) -> Arc<TransportConfi
         .max_idle_timeout(idle(link.idle))
         .keep_alive_interval(Some(link.keep_alive))
         .crypto_buffer_size(16 * KIB as usize)
+        // Probing for larger packets costs 5.5 KB a connection (four probes and their acknowledgments),
+        // more than a day's work; packets of 1 452 instead of 1 200 bytes would save 3 % of what is long.
+        .mtu_discovery_config(None)
         .datagram_receive_buffer_size(None)
         .datagram_send_buffer_size(0);
-    Arc::new(transport)
+    transport
 }
 
 /// Limits of a listening endpoint.

@@ -9,6 +9,7 @@ use std::{
 use cuntong_protocol::{control::signed::Trust, role::Level, sync::Role, wire::window::Dictionary};
 use cuntong_provisioning::judge::{Judgement, Known, Side};
 use quinn::{Endpoint, Incoming, ServerConfig};
+use rustls::{server::ServerSessionMemoryCache, sign::CertifiedKey};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
@@ -38,7 +39,12 @@ pub(super) struct Sockets {
 }
 
 /// Binds what the settings ask for.
-pub(super) fn sockets(parts: &Parts, level: Level, trust: &Arc<Trust>) -> Result<Sockets, Failure> {
+pub(super) fn sockets(
+    parts: &Parts,
+    level: Level,
+    trust: &Arc<Trust>,
+    sessions: &Arc<ServerSessionMemoryCache>,
+) -> Result<Sockets, Failure> {
     let Some(address) = parts.config.listen else {
         let endpoint = outgoing().map_err(Failure::fault)?;
         return Ok(Sockets {
@@ -50,7 +56,7 @@ pub(super) fn sockets(parts: &Parts, level: Level, trust: &Arc<Trust>) -> Result
         trust: trust.clone(),
         now: parts.clock.now(),
     };
-    let server = server(parts, level, ground, parts.own.clone())?;
+    let server = server(parts, level, ground, parts.own.clone(), sessions.clone())?;
     let mut tries = if address.port() == 0 {
         ANY_PORT_TRIES
     } else {
@@ -96,12 +102,13 @@ fn server(
     parts: &Parts,
     level: Level,
     ground: tls::Ground,
-    own: Arc<rustls::sign::CertifiedKey>,
+    own: Arc<CertifiedKey>,
+    sessions: Arc<ServerSessionMemoryCache>,
 ) -> Result<ServerConfig, Failure> {
-    let crypto = tls::called(own, ground).map_err(Failure::fault)?;
+    let crypto = tls::called(own, ground, sessions).map_err(Failure::fault)?;
     let mut server = ServerConfig::with_crypto(Arc::new(crypto));
     limits::listening(&mut server);
-    let _same = server.transport_config(limits::transport(level, &parts.config));
+    let _same = server.transport_config(Arc::new(limits::transport(level, &parts.config)));
     Ok(server)
 }
 
@@ -214,17 +221,31 @@ async fn answer(shared: Arc<Shared>, incoming: Incoming, waiting: Waiting) {
     }
 }
 
+/// Up to where it is known who calls: the end of the handshake, or its beginning where the caller
+/// goes on with a session it proved its key in.
 async fn shake(shared: &Shared, incoming: Incoming) -> Result<quinn::Connection, String> {
-    let ground = shared.ground();
-    let server =
-        server(&shared.parts, shared.level, ground, shared.own()).map_err(|e| e.to_string())?;
-    let connecting = incoming
+    let (ground, own, sessions) = (shared.ground(), shared.own(), shared.sessions.clone());
+    let server = server(&shared.parts, shared.level, ground, own, sessions);
+    let server = server.map_err(|e| e.to_string())?;
+    let mut connecting = incoming
         .accept_with(Arc::new(server))
         .map_err(|e| e.to_string())?;
-    tokio::time::timeout(shared.parts.config.handshake, connecting)
+    let shaking = async {
+        let agreed = connecting.handshake_data().await.map(drop);
+        agreed.map_err(|e| e.to_string())?;
+        let half = connecting.into_0rtt();
+        let (connection, through) = half.map_err(|_never| "not a server".to_owned())?;
+        if connection.peer_identity().is_none() {
+            let _always = through.await;
+        }
+        match connection.close_reason() {
+            Some(why) => Err(why.to_string()),
+            None => Ok(connection),
+        }
+    };
+    tokio::time::timeout(shared.parts.config.handshake, shaking)
         .await
         .map_err(|_late| "handshake took too long".to_owned())?
-        .map_err(|e| e.to_string())
 }
 
 async fn serve(shared: &Arc<Shared>, connection: Connection, mut waiting: Waiting) {
@@ -234,6 +255,8 @@ async fn serve(shared: &Arc<Shared>, connection: Connection, mut waiting: Waitin
     };
     if alpn == tls::ALPN_ENROL {
         enrolment::answer(shared, &connection).await;
+        // Strangers keep their place until their socket is closed: there is an end to their number.
+        connection.parted().await;
     } else if let Some((known, full)) = admitted(shared, &connection) {
         if !waiting.of_node(known.node) {
             tracing::warn!(peer = %known.node, "too many calls at a time");
@@ -291,6 +314,7 @@ async fn session(
         known,
         role: Role::Callee,
         dictionary,
+        early: None,
         waiting: Some(waiting),
     };
     let _ended = drive::run(shared, line, report).await;

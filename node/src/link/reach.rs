@@ -8,8 +8,7 @@ use std::{pin::pin, time::Duration};
 
 use tokio::{sync::Notify, time::sleep};
 
-use super::reason::Failed;
-use crate::config::Carrier;
+use super::{carrier::Carrier, reason::Failed};
 
 /// What share of the handshake's time the leading carrier is alone. 2.5 s of 15: at 600 ms and 2 %
 /// loss QUIC has answered by then even when its first packet was lost (1.6 s).

@@ -12,9 +12,8 @@ use cuntong_provisioning::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    Shared,
+    Shared, call,
     carrier::{Connection, Receiver, Sender},
-    dial,
     reason::Close,
     stream::exactly,
     tls,
@@ -57,7 +56,7 @@ async fn give(shared: &Shared, connection: &Connection, known: &Known) -> Result
 /// Asks one upstream for a new certificate, and shows it from now on.
 pub(super) async fn ask(shared: &Arc<Shared>, index: usize) -> Result<(), Error> {
     let asked = async {
-        let mut line = dial::call(shared, index, tls::ALPN_RENEW)
+        let mut line = call::call(shared, index, tls::ALPN_RENEW, false)
             .await
             .map_err(|failed| failed.detail)?;
         let csr = certificate::request(&shared.parts.keys.tls).map_err(|e| e.to_string())?;

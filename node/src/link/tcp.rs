@@ -114,6 +114,8 @@ struct State {
     pong: Notify,
     /// All that was said here is with the operating system.
     said: watch::Sender<bool>,
+    /// The last words are said or given up: the socket is closed.
+    parted: watch::Sender<bool>,
     count: Arc<Count>,
 }
 
@@ -172,6 +174,7 @@ impl Connection {
                 () = with_all => {}
                 () = pump::run(stream, outside, &of_pump, waits) => {}
             }
+            let _before = of_pump.parted.send_replace(true);
         }));
         Self(Arc::new(Handle {
             state,
@@ -187,6 +190,12 @@ impl Connection {
 
     pub(super) async fn closed(&self) -> Gone {
         self.0.state.gone().await
+    }
+
+    /// Waits until the socket is closed.
+    pub(super) async fn parted(&self) {
+        let mut parted = self.0.state.parted.subscribe();
+        let _parted = parted.wait_for(|parted| *parted).await.map(drop);
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -1,6 +1,10 @@
-//! Real QUIC on this machine between nodes of a small county.
+//! Real QUIC and TCP on this machine between nodes of a small county.
 
 mod enrolment;
 pub(super) mod land;
+mod resumed;
+mod router;
 mod sessions;
 mod siege;
+mod tcp;
+mod tcp_siege;

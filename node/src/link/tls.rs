@@ -8,7 +8,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -26,10 +26,13 @@ use data_encoding::HEXLOWER;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::{
     AlertDescription, CertificateError, DigitallySignedStruct, DistinguishedName, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{CryptoProvider, ring, verify_tls13_signature},
     server::{
-        ClientHello, NoServerSessionStorage, ResolvesServerCert,
+        ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerSessionMemoryCache,
         danger::{ClientCertVerified, ClientCertVerifier},
     },
     sign::CertifiedKey,
@@ -137,13 +140,13 @@ pub(super) fn about_certificate(code: u8) -> bool {
     )
 }
 
-/// One call to an upstream node. No session is resumed: a resumed one would skip the certificate.
+/// One call to an upstream node, from nothing.
 pub(super) fn calling(
     own: Arc<CertifiedKey>,
     ground: Ground,
     alpn: &[u8],
 ) -> Result<QuicClientConfig, TlsError> {
-    client(own, Arc::new(Callee(Some(ground))), offered(alpn))
+    client(own, Arc::new(Callee::of(Some(ground))), offered(alpn))
 }
 
 /// The same over TCP. Without ground, whoever answers is let talk, as for [`enrolling`].
@@ -152,19 +155,55 @@ pub(super) fn calling_by_tcp(
     ground: Option<Ground>,
     alpn: &[u8],
 ) -> Result<rustls::ClientConfig, TlsError> {
-    plain_client(own, Arc::new(Callee(ground)), offered(alpn))
+    plain_client(own, Arc::new(Callee::of(ground)), offered(alpn))
+}
+
+/// The verifier and the key of the calls to one upstream: the same for all of them.
+#[derive(Debug)]
+pub(super) struct Sides {
+    verifier: Arc<Callee>,
+    own: Arc<Own>,
+}
+
+impl Sides {
+    pub(super) fn new(own: Arc<CertifiedKey>, ground: Ground) -> Self {
+        Self {
+            verifier: Arc::new(Callee::of(Some(ground))),
+            own: Arc::new(Own(own)),
+        }
+    }
+}
+
+/// A call that may go on with what an earlier one to the same upstream left. The handshake then
+/// shows no certificates; whose session it was is known, and the roster is asked again.
+pub(super) fn resuming(
+    sides: &Sides,
+    ground: Ground,
+    resumption: Resumption,
+) -> Result<QuicClientConfig, TlsError> {
+    sides.verifier.judge_by(ground);
+    let mut config = with_sides(sides.own.clone(), sides.verifier.clone(), sessions())?;
+    config.resumption = resumption;
+    config.enable_early_data = true;
+    QuicClientConfig::try_from(config).map_err(TlsError::from)
 }
 
 /// One call to the county by a machine that has only a ticket: whoever answers is let talk, and
 /// the exchange itself proves that it is the county of the ticket.
 pub(super) fn enrolling(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsError> {
-    client(own, Arc::new(Callee(None)), vec![ALPN_ENROL.to_vec()])
+    client(own, Arc::new(Callee::of(None)), vec![ALPN_ENROL.to_vec()])
 }
 
 /// A caller that believes whoever answers, for tests of the other side.
 #[cfg(test)]
 pub(super) fn credulous(own: Arc<CertifiedKey>) -> Result<QuicClientConfig, TlsError> {
-    client(own, Arc::new(Callee(None)), vec![ALPN.to_vec()])
+    client(own, Arc::new(Callee::of(None)), vec![ALPN.to_vec()])
+}
+
+/// The same by TCP.
+#[cfg(test)]
+pub(super) fn credulous_by_tcp(own: Arc<CertifiedKey>) -> Result<rustls::ClientConfig, TlsError> {
+    plain_client(own, Arc::new(Callee::of(None)), vec![ALPN.to_vec()])
 }
 
 /// The protocols to offer for one: a session may be spoken in several ways.
@@ -214,26 +253,45 @@ fn plain_client(
     verifier: Arc<Callee>,
     offered: Vec<Vec<u8>>,
 ) -> Result<rustls::ClientConfig, TlsError> {
+    with_sides(Arc::new(Own(own)), verifier, offered)
+}
+
+fn with_sides(
+    own: Arc<Own>,
+    verifier: Arc<Callee>,
+    offered: Vec<Vec<u8>>,
+) -> Result<rustls::ClientConfig, TlsError> {
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::from)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_cert_resolver(Arc::new(Own(own)));
+        .with_client_cert_resolver(own);
     config.alpn_protocols = offered;
-    config.resumption = rustls::client::Resumption::disabled();
+    config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     Ok(config)
 }
 
 /// One connection from elsewhere. Each has a configuration of its own, because whether a stranger
 /// may come in depends on the protocol that very connection asks for.
-pub(super) fn called(own: Arc<CertifiedKey>, ground: Ground) -> Result<QuicServerConfig, TlsError> {
-    let config = called_by_tcp(own, ground)?;
+///
+/// Callers are given a ticket each, good once, so that words sent with the first packet cannot be
+/// played again; `sessions` remembers whose it is.
+pub(super) fn called(
+    own: Arc<CertifiedKey>,
+    ground: Ground,
+    sessions: Arc<ServerSessionMemoryCache>,
+) -> Result<QuicServerConfig, TlsError> {
+    let mut config = called_by_tcp(own, ground)?;
+    config.session_storage = sessions;
+    config.send_tls13_tickets = 1;
+    // The only value besides 0 that QUIC knows.
+    config.max_early_data_size = u32::MAX;
     QuicServerConfig::try_from(config).map_err(TlsError::from)
 }
 
-/// The same over TCP.
+/// The same over TCP, where nothing is resumed.
 pub(super) fn called_by_tcp(
     own: Arc<CertifiedKey>,
     ground: Ground,
@@ -295,7 +353,17 @@ macro_rules! proves_its_key {
 
 /// Verifies the node that was called; without ground, it only proves that it holds its key.
 #[derive(Debug)]
-struct Callee(Option<Ground>);
+struct Callee(Mutex<Option<Ground>>);
+
+impl Callee {
+    const fn of(ground: Option<Ground>) -> Self {
+        Self(Mutex::new(ground))
+    }
+
+    fn judge_by(&self, ground: Ground) {
+        *super::lock(&self.0) = Some(ground);
+    }
+}
 
 impl ServerCertVerifier for Callee {
     fn verify_server_cert(
@@ -306,7 +374,7 @@ impl ServerCertVerifier for Callee {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        match &self.0 {
+        match &*super::lock(&self.0) {
             Some(ground) => ground.admit(end_entity, Side::Callee)?,
             None => sane(end_entity)?,
         }

@@ -8,11 +8,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{
     Shared,
     backoff::Backoff,
+    call,
     carrier::Carrier,
-    dial,
     drive::{Event, Line},
     reason::Close,
-    tls,
 };
 use crate::clock;
 
@@ -73,12 +72,12 @@ async fn answered(shared: Arc<Shared>, index: usize) {
     loop {
         sleep(waits.failed(|bound| bound / 2 + clock::jitter(bound / 2))).await;
         let address = &shared.parts.config.upstream[index];
-        let Ok(to) = dial::resolve(address).await else {
+        let Ok(to) = call::resolve(address).await else {
             continue;
         };
-        match dial::by_quic(&shared, to, tls::ALPN).await {
+        match call::probe_quic(&shared, to).await {
             Ok(connection) => {
-                connection.close(Close::Stop, "");
+                connection.close(Close::Stop.code(), b"");
                 tracing::info!(upstream = index, "QUIC is answered again");
                 return;
             }
@@ -86,5 +85,51 @@ async fn answered(shared: Arc<Shared>, index: usize) {
                 tracing::debug!(upstream = index, detail = %failed.detail, "QUIC still blocked");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::*;
+
+    fn opens(way_back: &mut WayBack) -> bool {
+        let open = pin!(way_back.open());
+        open.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    }
+
+    #[tokio::test]
+    async fn a_session_goes_over_only_when_nobody_waits_for_anything() {
+        let mut way_back = WayBack {
+            answered: Box::pin(std::future::ready(())),
+            works: None,
+            quiet: None,
+        };
+        let long_ago = Instant::now().checked_sub(2 * STILL);
+        // Both sides have not agreed yet.
+        assert!(!opens(&mut way_back));
+        way_back.works = long_ago;
+        assert!(!opens(&mut way_back));
+        // They did just now, and a case may be on its way the next moment.
+        way_back.hear(&Event::Quiet(true));
+        assert!(!opens(&mut way_back));
+        way_back.quiet = long_ago;
+        assert!(opens(&mut way_back));
+        way_back.hear(&Event::Quiet(false));
+        assert!(!opens(&mut way_back));
+    }
+
+    #[tokio::test]
+    async fn a_session_stays_while_quic_is_not_answered() {
+        let mut way_back = WayBack {
+            answered: Box::pin(std::future::pending()),
+            works: None,
+            quiet: Instant::now().checked_sub(2 * STILL),
+        };
+        assert!(!opens(&mut way_back));
     }
 }

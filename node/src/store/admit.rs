@@ -146,6 +146,11 @@ impl Db {
                     db.retry(&mut work, &stored, entry)?;
                 }
             }
+            for doc in work.docs.keys() {
+                // Seldom, and somebody will ask why: a proof differed, and this mended it.
+                tracing::warn!(%doc, "a document lacked entries of its log and has them again");
+                db.note(now, None, "repair", &doc.to_string())?;
+            }
             db.finish_work(&mut work, me)
         })?;
         admission.rejections = work.rejections;

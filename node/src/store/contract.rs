@@ -8,6 +8,7 @@ mod logs;
 mod people;
 mod quota;
 mod refusals;
+mod repairs;
 mod rows;
 mod sessions;
 mod settling;

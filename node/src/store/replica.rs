@@ -8,10 +8,14 @@ use cuntong_protocol::{
     log::{Batch, LogHead, LogId, Receipt, Rejection},
     sync::{
         Admission, Agreed, Found, Met, Opening, Peer, Settled,
-        host::{Rejected, Replica},
+        host::{Records, Rejected, Replica},
     },
     time::Millis,
-    wire::{Fork, ScopeProof, Sighting, Whole, pack::Shelf},
+    wire::{
+        Fork, ScopeProof, Sighting, Whole,
+        pack::Shelf,
+        sketch::{Ask, Drawn},
+    },
 };
 
 use super::{
@@ -38,17 +42,67 @@ pub struct Traffic {
     pub down: u64,
 }
 
+impl Records for Db {
+    type Error = StoreError;
+
+    fn read(&self, log: LogId, after: LogHead) -> Result<Found> {
+        let here = self.head_at(&log, after.seq)?;
+        if here.is_some_and(|here| here != after) {
+            let head = self.log_head(&log)?;
+            return Ok(Found::Forked(head, self.seal_at(&log, head)?));
+        }
+        Ok(match self.batch(&log, after.seq)? {
+            Some(batch) => Found::Batch(batch),
+            None => Found::Nothing,
+        })
+    }
+
+    fn shelf(&self) -> &impl Shelf<Error = StoreError> {
+        self
+    }
+
+    fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>)> {
+        let trust = self.trust()?;
+        let writer = trust.roster().node(log.writer.node);
+        Ok((self.log_head(&log)?, writer.map(|node| node.sign_key)))
+    }
+
+    fn whole(&self, whole: Whole) -> Result<Option<Batch>> {
+        self.batch(&whole.log, whole.first.saturating_sub(1))
+    }
+
+    fn give_controls(&self, peer: &Peer, have: &[(ControlKey, u64)]) -> Result<Vec<Vec<u8>>> {
+        Ok(self.trust()?.needed_by(peer.site, have))
+    }
+
+    fn digests_of(&self, scopes: &[Scope]) -> Result<Vec<ScopeProof>> {
+        self.digests(scopes)
+    }
+
+    fn heads_of(&self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>> {
+        self.heads(scope)
+    }
+
+    fn batches_about(&self, docs: &[DocId]) -> Result<Vec<Batch>> {
+        self.batches_of(docs)
+    }
+}
+
 impl Replica for Linked<'_> {
     type Error = StoreError;
 
-    fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening> {
+    fn records(&self) -> &impl Records<Error = StoreError> {
+        &*self.db
+    }
+
+    fn open(&mut self, peer: &Peer, scopes: &[Scope], lacking: &[LogId]) -> Result<Opening> {
         self.db.adopt_orphans(self.now)?;
         let waiting = self.db.waiting()?;
         let age = waiting
             .oldest
             .map_or(0, |at| self.now.since(at).max(0) / 1000);
         let mut opening = Opening {
-            vector: self.db.whole_vector()?.into_iter().collect(),
+            vector: self.db.vector(scopes)?.into_iter().collect(),
             controls: self.db.trust()?.versions(),
             waiting: (waiting.count, age.cast_unsigned()),
             agreed: self.db.agreed_with(peer.node)?,
@@ -90,32 +144,6 @@ impl Replica for Linked<'_> {
         Ok(news)
     }
 
-    fn read(&mut self, log: LogId, after: LogHead) -> Result<Found> {
-        let here = self.db.head_at(&log, after.seq)?;
-        if here.is_some_and(|here| here != after) {
-            let head = self.db.log_head(&log)?;
-            return Ok(Found::Forked(head, self.db.seal_at(&log, head)?));
-        }
-        Ok(match self.db.batch(&log, after.seq)? {
-            Some(batch) => Found::Batch(batch),
-            None => Found::Nothing,
-        })
-    }
-
-    fn shelf(&self) -> &impl Shelf<Error = StoreError> {
-        &*self.db
-    }
-
-    fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>)> {
-        let trust = self.db.trust()?;
-        let writer = trust.roster().node(log.writer.node);
-        Ok((self.db.log_head(&log)?, writer.map(|node| node.sign_key)))
-    }
-
-    fn whole(&self, whole: Whole) -> Result<Option<Batch>> {
-        self.db.batch(&whole.log, whole.first.saturating_sub(1))
-    }
-
     fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission> {
         self.db.admit(&batch, peer.upstream, self.now)
     }
@@ -140,10 +168,6 @@ impl Replica for Linked<'_> {
         }
     }
 
-    fn give_controls(&mut self, peer: &Peer, have: &[(ControlKey, u64)]) -> Result<Vec<Vec<u8>>> {
-        Ok(self.db.trust()?.needed_by(peer.site, have))
-    }
-
     fn keep(&mut self, _peer: &Peer, receipts: Vec<Receipt>) -> Result<Vec<Receipt>> {
         self.db.keep_receipts(&receipts)
     }
@@ -156,16 +180,12 @@ impl Replica for Linked<'_> {
         })
     }
 
-    fn digests(&mut self, scopes: &[Scope]) -> Result<Vec<ScopeProof>> {
-        self.db.digests(scopes)
+    fn sketch(&mut self, peer: &Peer, ask: &Ask) -> Result<Drawn> {
+        self.db.sketch(peer.node, ask, self.now)
     }
 
-    fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>> {
-        self.db.heads(scope)
-    }
-
-    fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>> {
-        self.db.batches_of(docs)
+    fn resum(&mut self, scope: Scope) -> Result<()> {
+        self.db.resum_scope(scope).map(drop)
     }
 
     fn fork(&mut self, peer: &Peer, fork: &Fork) -> Result<Vec<(LogId, LogHead)>> {

@@ -23,17 +23,18 @@ pub fn writes(places: &Places, site: SiteId, level: Level, scope: Scope) -> bool
 
 /// Every scope a site may read, in order.
 pub fn scopes_read_by(places: &Places, site: SiteId) -> Vec<Scope> {
-    let mut all: Vec<Scope> = places
-        .sites
-        .iter()
-        .flat_map(|place| {
-            Kind::ALL.map(|kind| Scope {
-                kind,
-                site: place.site,
-            })
-        })
-        .filter(|scope| reads(places, site, *scope))
-        .collect();
+    let mut all = Vec::new();
+    for place in &places.sites {
+        let scope = |kind| Scope {
+            kind,
+            site: place.site,
+        };
+        if places.covers(site, place.site) {
+            all.extend(Kind::ALL.map(scope));
+        } else if reads(places, site, scope(Kind::Notice)) {
+            all.push(scope(Kind::Notice));
+        }
+    }
     all.sort_unstable();
     all
 }

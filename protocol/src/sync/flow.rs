@@ -195,7 +195,7 @@ impl Flow {
     }
 
     /// What the peer holds or has been sent, whichever is further.
-    fn reached(&self, log: &LogId) -> LogHead {
+    pub(super) fn reached(&self, log: &LogId) -> LogHead {
         let (known, sent) = (at(&self.known, log), at(&self.sent, log));
         if sent.seq > known.seq { sent } else { known }
     }

@@ -11,7 +11,7 @@ use crate::{
         session::{Class, Phase},
         versions_hash, written,
     },
-    wire::{Hello, Message, PACKS_SINCE, Sighting, VERSION, Welcome},
+    wire::{Hello, Message, PACKS_SINCE, SKETCH_SINCE, Sighting, VERSION, Welcome},
 };
 
 impl Session {
@@ -23,9 +23,7 @@ impl Session {
         match self.role {
             Role::Caller => {
                 self.phase = Phase::Opening;
-                self.effect(Effect::Open {
-                    lacking: Vec::new(),
-                });
+                self.gather(Vec::new());
             }
             Role::Callee => self.phase = Phase::Greeting,
         }
@@ -117,8 +115,13 @@ impl Session {
         lacking.retain(|log| self.shared.contains(&log.scope));
         self.phase = Phase::Opening;
         self.hello = Some(hello);
-        self.effect(Effect::Open { lacking });
+        self.gather(lacking);
         Ok(())
+    }
+
+    fn gather(&mut self, lacking: Vec<LogId>) {
+        let scopes = self.shared.iter().copied().collect();
+        self.effect(Effect::Open { scopes, lacking });
     }
 
     pub(super) fn welcome(&mut self, welcome: Welcome) -> Result<(), Violation> {
@@ -159,6 +162,7 @@ impl Session {
             return Err(Violation::WrongNode);
         }
         self.packs = met.version.minor >= PACKS_SINCE;
+        self.sketches = met.version.minor >= SKETCH_SINCE;
         self.met = Some(met);
         Ok(())
     }

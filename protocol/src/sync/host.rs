@@ -7,31 +7,59 @@ use crate::{
     sync::{Admission, Agreed, Effect, Found, Input, Met, Opening, Peer, Settled, Unpacked},
     wire::{
         Fork, ScopeProof, Sighting, Whole,
-        pack::{self, Pack, Shelf, UnpackError},
+        pack::{self, Pack, Shelf, UnpackError, Upto},
+        sketch::{Ask, Drawn},
     },
 };
 
-/// What a session asks of a node's store. Every method that writes returns after the write is
-/// durable.
-pub trait Replica {
+/// What a session reads in a node's store.
+pub trait Records {
     type Error;
 
-    /// What [`Opening`] describes, for this peer; `lacking` is what the peer wants receipts for.
-    fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening, Self::Error>;
-    /// Notes what the peer said of itself; for those above, when it stands below.
-    fn met(&mut self, peer: &Peer, met: &Met) -> Result<Vec<Sighting>, Self::Error>;
-    /// Notes what a peer heard of nodes in its area; returns what was news.
-    fn seen(&mut self, peer: &Peer, sightings: Vec<Sighting>)
-    -> Result<Vec<Sighting>, Self::Error>;
     /// The entries past `after` up to a seal, at most [`crate::limits::BATCH_BYTES_MAX`] bytes.
     /// `Forked` when the log's chain at `after.seq` is not `after.chain`.
-    fn read(&mut self, log: LogId, after: LogHead) -> Result<Found, Self::Error>;
+    fn read(&self, log: LogId, after: LogHead) -> Result<Found, Self::Error>;
     /// The logs of this store, for packs.
     fn shelf(&self) -> &impl Shelf<Error = Self::Error>;
     /// The durable head of a log, and its writer's key where the roster lists it.
     fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>), Self::Error>;
     /// The sealed batch that begins where asked.
     fn whole(&self, whole: Whole) -> Result<Option<Batch>, Self::Error>;
+    /// Control documents the peer may have and lacks, in the order to take them.
+    fn give_controls(
+        &self,
+        peer: &Peer,
+        have: &[(ControlKey, u64)],
+    ) -> Result<Vec<Vec<u8>>, Self::Error>;
+    /// Digests of these scopes.
+    fn digests_of(&self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, Self::Error>;
+    /// Every document of a scope with its sorted heads.
+    fn heads_of(&self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>, Self::Error>;
+    /// Sealed batches that hold every entry of these documents.
+    fn batches_about(&self, docs: &[DocId]) -> Result<Vec<Batch>, Self::Error>;
+}
+
+/// What a session asks of a node's store. Every method that writes returns after the write is
+/// durable.
+pub trait Replica {
+    type Error;
+
+    /// What is read without writing.
+    fn records(&self) -> &impl Records<Error = Self::Error>;
+
+    /// What [`Opening`] describes, for this peer and these scopes; `lacking` is what the peer wants
+    /// receipts for.
+    fn open(
+        &mut self,
+        peer: &Peer,
+        scopes: &[Scope],
+        lacking: &[LogId],
+    ) -> Result<Opening, Self::Error>;
+    /// Notes what the peer said of itself; for those above, when it stands below.
+    fn met(&mut self, peer: &Peer, met: &Met) -> Result<Vec<Sighting>, Self::Error>;
+    /// Notes what a peer heard of nodes in its area; returns what was news.
+    fn seen(&mut self, peer: &Peer, sightings: Vec<Sighting>)
+    -> Result<Vec<Sighting>, Self::Error>;
     /// Takes a batch through [`crate::gate`]. Entries of this node's own present epoch that were
     /// not here mean that its past was lost: it begins a new one.
     fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, Self::Error>;
@@ -42,24 +70,17 @@ pub trait Replica {
     /// Takes a control document; whether it replaced an older one. One that is old, foreign or
     /// badly signed is recorded and is not an error.
     fn take_control(&mut self, peer: &Peer, bytes: &[u8]) -> Result<bool, Self::Error>;
-    /// Control documents the peer may have and lacks, in the order to take them.
-    fn give_controls(
-        &mut self,
-        peer: &Peer,
-        have: &[(ControlKey, u64)],
-    ) -> Result<Vec<Vec<u8>>, Self::Error>;
     /// Verifies and keeps receipts; returns those that say something new.
     fn keep(&mut self, peer: &Peer, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, Self::Error>;
     /// Records refusals. When `peer.upstream`, the entries are taken out of their documents and
     /// refused ones of this node's own writer begin a new epoch. Returns the refusals that are
     /// new, and heads that became durable by it.
     fn reject(&mut self, peer: &Peer, rejections: Vec<Rejection>) -> Result<Rejected, Self::Error>;
-    /// Digests of these scopes.
-    fn digests(&mut self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, Self::Error>;
-    /// Every document of a scope with its sorted heads.
-    fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>, Self::Error>;
-    /// Sealed batches that hold every entry of these documents.
-    fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>, Self::Error>;
+    /// Cells over every document of a scope, for a repair: one look at the documents, in memory that
+    /// does not grow with their number.
+    fn sketch(&mut self, peer: &Peer, ask: &Ask) -> Result<Drawn, Self::Error>;
+    /// Sums up the digests of a scope's documents again: the sum that is kept was found wrong.
+    fn resum(&mut self, scope: Scope) -> Result<(), Self::Error>;
     /// A log forked. Of this node's own: begins a new epoch, if `fork.by` is upstream or
     /// `fork.seal` is this node's own. Of another writer: puts its branch aside for the
     /// upstream's. Returns heads that became durable by it.
@@ -87,7 +108,8 @@ pub struct Performed {
 }
 
 impl Performed {
-    fn answer(input: Input) -> Self {
+    /// What one input answers, and nobody else hears of.
+    pub fn answer(input: Input) -> Self {
         Self {
             answers: vec![input],
             news: Vec::new(),
@@ -102,6 +124,65 @@ impl Performed {
     }
 }
 
+impl Effect {
+    /// Whether [`look`] does it: no writer need wait for it.
+    pub const fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::Read(..)
+                | Self::Pack(..)
+                | Self::Unpack(_)
+                | Self::ReadWhole(_)
+                | Self::GiveControls { .. }
+                | Self::Digest(_)
+                | Self::ReadHeads(_)
+                | Self::ReadDocs(_)
+        )
+    }
+}
+
+/// Does one effect that only reads; gives another back.
+///
+/// # Errors
+/// Those of the records: the session is to be stopped.
+pub fn look<R: Records>(
+    effect: Effect,
+    peer: &Peer,
+    records: &R,
+) -> Result<Result<Performed, Effect>, R::Error> {
+    let answer = match effect {
+        Effect::Read(log, after) => Input::Batch(log, records.read(log, after)?),
+        Effect::Pack(batch, there) => {
+            let shelf = Upto::new(records.shelf(), batch.log, &there);
+            Input::Packed(pack::pack(&batch, &shelf)?)
+        }
+        Effect::Unpack(pack) => Input::Unpacked(unpacked(&pack, records)?),
+        Effect::ReadWhole(whole) => Input::Whole(records.whole(whole)?),
+        Effect::GiveControls { have } => Input::Controls(records.give_controls(peer, &have)?),
+        Effect::Digest(scopes) => Input::Digests(records.digests_of(&scopes)?),
+        Effect::ReadHeads(scope) => Input::Heads(scope, records.heads_of(scope)?),
+        Effect::ReadDocs(docs) => Input::DocBatches(records.batches_about(&docs)?),
+        writes @ (Effect::Send(_)
+        | Effect::Met(_)
+        | Effect::Open { .. }
+        | Effect::Admit(_)
+        | Effect::Readmit(_)
+        | Effect::Sign(_)
+        | Effect::TakeControl(_)
+        | Effect::Keep(_)
+        | Effect::Seen(_)
+        | Effect::Reject(_)
+        | Effect::ReadSketch(_)
+        | Effect::Resum(_)
+        | Effect::BeginEpoch(_)
+        | Effect::Forked(_)
+        | Effect::Settled(_)
+        | Effect::Agree(_)
+        | Effect::Close(_)) => return Ok(Err(writes)),
+    };
+    Ok(Ok(Performed::answer(answer)))
+}
+
 /// Does one effect. [`Effect::Send`] and [`Effect::Close`] are the link's own and do nothing here.
 ///
 /// # Errors
@@ -111,17 +192,26 @@ pub fn perform<R: Replica>(
     peer: &Peer,
     replica: &mut R,
 ) -> Result<Performed, R::Error> {
+    let effect = match look(effect, peer, replica.records())? {
+        Ok(done) => return Ok(done),
+        Err(writes) => writes,
+    };
     Ok(match effect {
-        Effect::Send(_) | Effect::Close(_) => Performed::default(),
+        Effect::Send(_)
+        | Effect::Close(_)
+        | Effect::Read(..)
+        | Effect::Pack(..)
+        | Effect::Unpack(_)
+        | Effect::ReadWhole(_)
+        | Effect::GiveControls { .. }
+        | Effect::Digest(_)
+        | Effect::ReadHeads(_)
+        | Effect::ReadDocs(_) => Performed::default(),
         Effect::Met(met) => Performed::news(replica.met(peer, &met)?, Input::Seen),
         Effect::Seen(sightings) => Performed::news(replica.seen(peer, sightings)?, Input::Seen),
-        Effect::Open { lacking } => Performed::answer(Input::Start(replica.open(peer, &lacking)?)),
-        Effect::Read(log, after) => Performed::answer(Input::Batch(log, replica.read(log, after)?)),
-        Effect::Pack(batch) => {
-            Performed::answer(Input::Packed(pack::pack(&batch, replica.shelf())?))
+        Effect::Open { scopes, lacking } => {
+            Performed::answer(Input::Start(replica.open(peer, &scopes, &lacking)?))
         }
-        Effect::Unpack(pack) => Performed::answer(Input::Unpacked(unpacked(&pack, replica)?)),
-        Effect::ReadWhole(whole) => Performed::answer(Input::Whole(replica.whole(whole)?)),
         Effect::Admit(batch) => admitted(replica.admit(peer, batch)?),
         Effect::Readmit(batch) => admitted(replica.readmit(peer, batch)?),
         Effect::Sign(held) => Performed::answer(Input::Signed(replica.sign(held)?)),
@@ -133,22 +223,13 @@ pub fn perform<R: Replica>(
             },
             answers: vec![Input::ControlTaken],
         },
-        Effect::GiveControls { have } => {
-            Performed::answer(Input::Controls(replica.give_controls(peer, &have)?))
-        }
         Effect::Keep(receipts) => Performed::news(replica.keep(peer, receipts)?, Input::Receipts),
-        Effect::Reject(rejections) => {
-            let Rejected { new, committed } = replica.reject(peer, rejections)?;
-            let mut news = unless_empty(new, Input::Rejections);
-            news.extend(unless_empty(committed.clone(), Input::Committed));
-            Performed {
-                answers: unless_empty(committed, Input::Committed),
-                news,
-            }
+        Effect::Reject(rejections) => rejected(replica.reject(peer, rejections)?),
+        Effect::ReadSketch(ask) => Performed::answer(Input::Sketch(replica.sketch(peer, &ask)?)),
+        Effect::Resum(scope) => {
+            replica.resum(scope)?;
+            Performed::default()
         }
-        Effect::Digest(scopes) => Performed::answer(Input::Digests(replica.digests(&scopes)?)),
-        Effect::ReadHeads(scope) => Performed::answer(Input::Heads(scope, replica.heads(scope)?)),
-        Effect::ReadDocs(docs) => Performed::answer(Input::DocBatches(replica.batches_of(&docs)?)),
         Effect::BeginEpoch(fork) | Effect::Forked(fork) => {
             let committed = replica.fork(peer, &fork)?;
             Performed {
@@ -167,12 +248,12 @@ pub fn perform<R: Replica>(
     })
 }
 
-fn unpacked<R: Replica>(pack: &Pack, replica: &R) -> Result<Unpacked, R::Error> {
+fn unpacked<R: Records>(pack: &Pack, records: &R) -> Result<Unpacked, R::Error> {
     let ask = Unpacked::Ask(Whole {
         log: pack.log,
         first: pack.first,
     });
-    let (head, key) = replica.end_of(pack.log)?;
+    let (head, key) = records.end_of(pack.log)?;
     // A writer the roster does not list: the gate says so, of the batch as it is.
     let Some(key) = key else {
         return Ok(ask);
@@ -180,11 +261,20 @@ fn unpacked<R: Replica>(pack: &Pack, replica: &R) -> Result<Unpacked, R::Error> 
     if pack.last().is_some_and(|last| last <= head.seq) {
         return Ok(Unpacked::Held(pack.log, head));
     }
-    match pack::unpack(pack, head, &key, replica.shelf()) {
+    match pack::unpack(pack, head, &key, records.shelf()) {
         Ok(batch) => Ok(Unpacked::Batch(batch)),
         Err(UnpackError::Shelf(error)) => Err(error),
         Err(UnpackError::Structure(_)) => Ok(Unpacked::Garbled),
         Err(UnpackError::Position | UnpackError::Unknown | UnpackError::Mismatch) => Ok(ask),
+    }
+}
+
+fn rejected(Rejected { new, committed }: Rejected) -> Performed {
+    let mut news = unless_empty(new, Input::Rejections);
+    news.extend(unless_empty(committed.clone(), Input::Committed));
+    Performed {
+        answers: unless_empty(committed, Input::Committed),
+        news,
     }
 }
 

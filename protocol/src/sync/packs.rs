@@ -23,7 +23,10 @@ impl Session {
     /// Sends a batch: as a pack where the peer reads packs and the batch continues what it holds.
     pub(super) fn say(&mut self, batch: Batch, continues: bool) {
         if continues && self.packs {
-            self.effect(Effect::Pack(batch));
+            let site = batch.log.scope.site;
+            let others = self.flow.held.keys().filter(|l| l.scope.site == site);
+            let there = others.map(|l| (*l, self.flow.reached(l).seq)).collect();
+            self.effect(Effect::Pack(batch, there));
         } else {
             self.send(class(batch.log.scope.kind), Message::Push(batch));
         }

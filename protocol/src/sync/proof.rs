@@ -1,8 +1,9 @@
 //! Equal vectors must mean equal documents: proofs, and the repair when they do not match.
 //!
-//! The caller begins a repair by naming all documents of the scope with their heads; the called
-//! node answers with those that differ; then each asks for what it needs and serves the other.
-//! One round per scope and session.
+//! The caller begins a repair with a sketch of the scope's documents ([`super::sketch`]), or by
+//! naming all of them with their heads when the peer knows no sketches or a sketch does not do. The
+//! called node answers with those that differ; then each asks for what it needs and serves the
+//! other. One round per scope and session.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -10,7 +11,7 @@ use crate::{
     id::{ChangeHash, DocId, Scope},
     limits,
     log::{Batch, LogHead, LogId},
-    sync::{Effect, Role, Session, Violation, session::Class},
+    sync::{Effect, Role, Session, Violation, session::Class, sketch::Sketching},
     wire::{Message, ScopeHeads, ScopeProof, Want, digest, vector_hash},
 };
 
@@ -42,10 +43,14 @@ struct Repair {
     theirs: Heads,
     complete: bool,
     reading: bool,
+    sketching: Option<Sketching>,
     requested: bool,
     /// Documents this side asked for.
     wanted: BTreeSet<DocId>,
-    /// The peer asked; its documents were read from the store.
+    /// Documents the peer asked for and was not sent yet, and how many it asked for.
+    asked: VecDeque<DocId>,
+    asked_count: usize,
+    /// The peer asked for all it will.
     serving: bool,
     reading_docs: bool,
     i_served: bool,
@@ -59,8 +64,11 @@ impl Repair {
             theirs: Heads::new(),
             complete: false,
             reading: false,
+            sketching: None,
             requested: false,
             wanted: BTreeSet::new(),
+            asked: VecDeque::new(),
+            asked_count: 0,
             serving: false,
             reading_docs: false,
             i_served: false,
@@ -74,6 +82,44 @@ impl Proofs {
     pub(super) fn unprove(&mut self, scope: Scope) {
         self.mine.remove(&scope);
         self.ahead.remove(&scope);
+    }
+
+    /// What both sides said of a scope.
+    pub(super) fn both(&self, scope: Scope) -> (Option<ScopeProof>, Option<ScopeProof>) {
+        let (mine, theirs) = (self.mine.get(&scope), self.theirs.get(&scope));
+        (mine.copied(), theirs.copied())
+    }
+
+    fn open_repair(&mut self, scope: Scope) -> Option<&mut Repair> {
+        let repair = self.repair.as_mut();
+        repair.filter(|r| r.scope == scope && !r.complete)
+    }
+
+    /// The sketch under way in the repair of that scope.
+    pub(super) fn sketching(&mut self, scope: Scope) -> Option<&mut Sketching> {
+        self.open_repair(scope)?.sketching.as_mut()
+    }
+
+    /// The same, begun by a peer.
+    pub(super) fn sketching_or_new(&mut self, scope: Scope) -> Option<&mut Sketching> {
+        let repair = self.open_repair(scope)?;
+        Some(repair.sketching.get_or_insert_default())
+    }
+
+    /// The documents that differ are known.
+    pub(super) fn sketch_done(&mut self, scope: Scope) {
+        if let Some(repair) = self.open_repair(scope) {
+            repair.sketching = None;
+            repair.complete = true;
+        }
+    }
+
+    /// The sketch does not do: HEADS follow, of the own store's when `reading`.
+    pub(super) fn sketch_fails(&mut self, scope: Scope, reading: bool) {
+        if let Some(repair) = self.open_repair(scope) {
+            repair.sketching = None;
+            repair.reading = reading;
+        }
     }
 
     pub(super) fn narrow(&mut self, shared: &BTreeSet<Scope>) {
@@ -106,14 +152,14 @@ impl Session {
         self.provable().iter().all(|s| self.is_proved(*s))
     }
 
-    /// Proves the scopes that are not, as far as this side goes.
+    /// Proves the scopes that are not, as far as this side goes; one under repair waits for its end.
     pub(super) fn tell_proofs(&mut self) {
-        let scopes = self.provable();
-        let missing: Vec<_> = scopes
-            .iter()
-            .filter(|s| !self.proofs.mine.contains_key(s) && !self.proofs.ahead.contains(s))
-            .copied()
-            .collect();
+        let proofs = &self.proofs;
+        let repairing = proofs.repair.as_ref().map(|repair| repair.scope);
+        let mut missing = self.provable();
+        missing.retain(|s| {
+            !proofs.mine.contains_key(s) && !proofs.ahead.contains(s) && repairing != Some(*s)
+        });
         if !missing.is_empty() && !self.proofs.asked {
             self.proofs.asked = true;
             self.effect(Effect::Digest(missing));
@@ -203,9 +249,25 @@ impl Session {
 
     fn begin_repair(&mut self, scope: Scope) {
         let mut repair = Repair::new(scope);
-        repair.reading = true;
+        repair.sketching = self.begin_sketch(scope);
+        if repair.sketching.is_none() {
+            repair.reading = true;
+            self.effect(Effect::ReadHeads(scope));
+        }
         self.proofs.repair = Some(repair);
-        self.effect(Effect::ReadHeads(scope));
+    }
+
+    /// Whether there is a repair of that scope whose documents are not known yet: of a called node,
+    /// one that the caller begins with this message.
+    pub(super) fn joins_repair(&mut self, scope: Scope) -> bool {
+        self.end_repair();
+        if self.proofs.repair.is_none() && self.role == Role::Callee {
+            if !self.proofs.tried.insert(scope) {
+                return false;
+            }
+            self.proofs.repair = Some(Repair::new(scope));
+        }
+        self.proofs.open_repair(scope).is_some()
     }
 
     /// The host read the heads: the caller tells all of them, the called node what differs.
@@ -223,7 +285,7 @@ impl Session {
         }
         let theirs = std::mem::take(&mut repair.theirs);
         let mine = digests_of(&heads);
-        let differ: Vec<_> = heads
+        let mut differ: Vec<_> = heads
             .into_iter()
             .filter(|(doc, _)| theirs.get(doc) != mine.get(doc))
             .collect();
@@ -232,11 +294,14 @@ impl Session {
             .filter(|(doc, heads)| mine.get(doc) != Some(heads))
             .map(|(doc, _)| *doc)
             .collect();
+        // What only the caller has may still be less than both logs hold.
+        let lacking = want.iter().filter(|doc| !mine.contains_key(doc));
+        differ.extend(lacking.map(|doc| (*doc, Vec::new())));
         self.tell_heads(scope, &differ);
         self.request(want);
     }
 
-    fn tell_heads(&mut self, scope: Scope, heads: &[(DocId, Vec<ChangeHash>)]) {
+    pub(super) fn tell_heads(&mut self, scope: Scope, heads: &[(DocId, Vec<ChangeHash>)]) {
         let mut chunks = heads.chunks(limits::HEADS_DOCS_MAX).peekable();
         if chunks.peek().is_none() {
             let none = ScopeHeads {
@@ -261,20 +326,14 @@ impl Session {
         if !self.shared.contains(&scope) {
             return Ok(());
         }
-        if self.proofs.repair.is_none() && self.role == Role::Callee {
-            if !self.proofs.tried.insert(scope) {
-                return Ok(());
-            }
-            self.proofs.repair = Some(Repair::new(scope));
+        if !self.joins_repair(scope) {
+            return Ok(());
         }
-        let Some(repair) = self
-            .proofs
-            .repair
-            .as_mut()
-            .filter(|r| r.scope == scope && !r.complete)
-        else {
+        let Some(repair) = self.proofs.open_repair(scope) else {
             return Ok(());
         };
+        // What the peer says plainly is no sketch any more.
+        repair.sketching = None;
         repair.theirs.extend(digests_of(&heads.heads));
         if repair.theirs.len() > limits::HEADS_SCOPE_MAX {
             return Err(Violation::TooManyDocuments);
@@ -294,7 +353,12 @@ impl Session {
     }
 
     /// Asks for documents; those past the limit are left for another session.
-    fn request(&mut self, want: BTreeSet<DocId>) {
+    pub(super) fn request(&mut self, want: BTreeSet<DocId>) {
+        let most = if self.sketches {
+            limits::WANT_SCOPE_MAX
+        } else {
+            limits::WANT_DOCS_MAX
+        };
         let Some(repair) = self.proofs.repair.as_mut() else {
             return;
         };
@@ -303,21 +367,36 @@ impl Session {
         repair.wanted = want
             .into_iter()
             .filter(|doc| doc.scope() == Some(scope))
-            .take(limits::WANT_DOCS_MAX)
+            .take(most)
             .collect();
         let docs: Vec<_> = repair.wanted.iter().copied().collect();
-        self.report.repaired += docs.len() as u64;
-        self.send(
-            Class::Last,
-            Message::Want(Want {
+        if !docs.is_empty() {
+            self.report.repaired += docs.len() as u64;
+            self.report.repairs.push((scope, docs.len() as u64));
+        }
+        let mut rest = &docs[..];
+        loop {
+            let (now, later) = rest.split_at(rest.len().min(limits::WANT_DOCS_MAX));
+            let want = Want {
                 scope,
-                docs,
+                docs: now.to_vec(),
                 served: false,
-            }),
-        );
+            };
+            self.send(Class::Last, Message::Want(want));
+            if self.is_last_part(now) {
+                return;
+            }
+            rest = later;
+        }
+    }
+
+    /// Whether a request ends with this part; one of a peer that knows no sketches has no other.
+    fn is_last_part(&self, docs: &[DocId]) -> bool {
+        !self.sketches || docs.len() < limits::WANT_DOCS_MAX
     }
 
     pub(super) fn wanted(&mut self, want: Want) {
+        let last = self.is_last_part(&want.docs);
         let Some(repair) = self
             .proofs
             .repair
@@ -333,13 +412,28 @@ impl Session {
         if repair.serving || repair.i_served {
             return;
         }
-        repair.serving = true;
-        let mut docs = want.docs;
-        docs.retain(|doc| doc.scope() == Some(want.scope));
-        if !docs.is_empty() {
-            repair.reading_docs = true;
-            self.effect(Effect::ReadDocs(docs));
-        }
+        repair.serving = last;
+        let room = limits::WANT_SCOPE_MAX - repair.asked_count;
+        let docs = want.docs.into_iter();
+        let docs = docs
+            .filter(|doc| doc.scope() == Some(want.scope))
+            .take(room);
+        let before = repair.asked.len();
+        repair.asked.extend(docs);
+        repair.asked_count += repair.asked.len() - before;
+    }
+
+    /// Reads the next documents the peer asked for once those before are on their way.
+    pub(super) fn serve_more(&mut self) {
+        let idle = self.flow.again.is_empty();
+        let repair = self.proofs.repair.as_mut();
+        let Some(repair) = repair.filter(|r| idle && !r.reading_docs && !r.asked.is_empty()) else {
+            return;
+        };
+        let count = repair.asked.len().min(limits::WANT_DOCS_MAX);
+        let docs = repair.asked.drain(..count).collect();
+        repair.reading_docs = true;
+        self.effect(Effect::ReadDocs(docs));
     }
 
     pub(super) fn doc_batches(&mut self, mut batches: Vec<Batch>) {
@@ -368,7 +462,8 @@ impl Session {
             return;
         };
         let scope = repair.scope;
-        if repair.serving && !repair.reading_docs && !repair.i_served && sent {
+        let all_read = repair.serving && repair.asked.is_empty() && !repair.reading_docs;
+        if all_read && !repair.i_served && sent {
             repair.i_served = true;
             let served = Want {
                 scope,
@@ -377,12 +472,13 @@ impl Session {
             };
             self.send(Class::Last, Message::Want(served));
         }
-        let over = self
-            .proofs
-            .repair
-            .as_ref()
-            .is_some_and(|r| r.requested && r.i_served && r.they_served);
-        if over {
+        self.end_repair();
+    }
+
+    /// Ends a repair in which both were served.
+    fn end_repair(&mut self) {
+        let over = |r: &&Repair| r.requested && r.i_served && r.they_served;
+        if let Some(scope) = self.proofs.repair.as_ref().filter(over).map(|r| r.scope) {
             self.proofs.repair = None;
             self.proofs.repaired.insert(scope);
             self.proofs.unprove(scope);

@@ -49,6 +49,8 @@ pub struct Session {
     controls_taking: usize,
     /// The peer reads packs.
     pub(super) packs: bool,
+    /// The peer reads sketches.
+    pub(super) sketches: bool,
     pub(super) flow: Flow,
     pub(super) proofs: Proofs,
     pub(super) report: Settled,
@@ -119,6 +121,7 @@ impl Session {
             controls_asked: false,
             controls_taking: 0,
             packs: false,
+            sketches: false,
             flow: Flow::default(),
             proofs: Proofs::default(),
             report: Settled::default(),
@@ -242,6 +245,7 @@ impl Session {
             }
             Input::Digests(proofs) => self.digests(proofs),
             Input::Heads(scope, heads) => self.own_heads(scope, heads),
+            Input::Sketch(drawn) => self.own_sketch(drawn),
             Input::DocBatches(batches) => self.doc_batches(batches),
             Input::Committed(heads) => self.committed(&heads),
             Input::Receipts(receipts) => self.carry_receipts(receipts),
@@ -263,6 +267,7 @@ impl Session {
         if self.phase != Phase::Open {
             return;
         }
+        self.serve_more();
         if !self.controls_asked {
             self.read_next();
         }
@@ -363,6 +368,7 @@ impl Session {
                 Ok(())
             }
             Message::Heads(heads) => self.their_heads(heads),
+            Message::Sketch(sketch) => self.their_sketch(&sketch),
             Message::Want(want) => {
                 self.wanted(want);
                 Ok(())

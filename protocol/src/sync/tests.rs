@@ -12,6 +12,8 @@ use crate::{
 
 mod log;
 mod node;
+mod records;
+mod repairs;
 mod restores;
 mod rules;
 mod vectors;
@@ -402,7 +404,8 @@ fn documents_that_differ_under_equal_vectors_are_repaired_once_both_ways() {
     );
     let (village, town) = (&world.nodes[SHIQIAO].settled, &world.nodes[TOWN].settled);
     assert_eq!(village.last().unwrap().mismatched, vec![]);
-    assert_eq!(village.last().unwrap().repaired, 2);
+    // Either may lack something of each of the three.
+    assert_eq!(village.last().unwrap().repaired, 3);
     assert_eq!(town.last().unwrap().repaired, 3);
 }
 

@@ -8,11 +8,12 @@
 use crate::{
     limits,
     log::{Batch, Receipt, Rejection},
-    wire::{Hello, Message, Welcome},
+    wire::{Hello, Message, Welcome, sketch::SKETCH_CELL_BYTES_MAX},
 };
 
-/// The largest number of a message that is known here.
-const NUMBER_MAX: u64 = 16;
+/// The largest number of a message that is known here, and one below it that is not.
+const NUMBER_MAX: u64 = 18;
+const NUMBER_FREE: u64 = 17;
 
 /// Why bytes are not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +55,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
     scan(bytes, limits::CBOR_DEPTH_MAX, limits::MESSAGE_ITEMS_MAX)
         .map_err(DecodeError::Structure)?;
     let number = number(bytes)?;
-    if !(1..=NUMBER_MAX).contains(&number) {
+    if !(1..=NUMBER_MAX).contains(&number) || number == NUMBER_FREE {
         return Err(DecodeError::Unknown(number));
     }
     let message: Message =
@@ -182,6 +183,10 @@ pub fn bounds(message: &Message) -> Result<(), DecodeError> {
             at_most(most, limits::LIST_MAX, "heads of a document")
         }
         Message::Want(want) => at_most(want.docs.len(), limits::WANT_DOCS_MAX, "documents wanted"),
+        Message::Sketch(sketch) => {
+            let most = SKETCH_CELL_BYTES_MAX * limits::SKETCH_CELLS_MAX as usize;
+            at_most(sketch.bytes.len(), most, "bytes of a sketch")
+        }
         Message::Pack(pack) => at_most(pack.bytes.len(), limits::PACK_BYTES_MAX, "bytes of a pack"),
         Message::Busy(_) | Message::Fork(_) | Message::Upgrade(_) | Message::Whole(_) => Ok(()),
         Message::Ctrl(bytes) => at_most(bytes.len(), limits::CONTROL_BYTES_MAX, "control bytes"),

@@ -116,6 +116,45 @@ pub trait Shelf {
     fn any(&self, doc: DocId) -> Result<Option<(LogId, u64)>, Self::Error>;
 }
 
+/// A store as far as the other side knows it: of other logs than the one that is packed, only so
+/// many entries. A pack that names later ones cannot be read there yet.
+#[derive(Debug)]
+pub struct Upto<'a, S> {
+    shelf: &'a S,
+    own: LogId,
+    there: &'a BTreeMap<LogId, u64>,
+}
+
+impl<'a, S> Upto<'a, S> {
+    pub const fn new(shelf: &'a S, own: LogId, there: &'a BTreeMap<LogId, u64>) -> Self {
+        Self { shelf, own, there }
+    }
+
+    fn is_there(&self, (log, seq): &(LogId, u64)) -> bool {
+        *log == self.own || self.there.get(log).is_some_and(|last| seq <= last)
+    }
+}
+
+impl<S: Shelf> Shelf for Upto<'_, S> {
+    type Error = S::Error;
+
+    fn entry(&self, log: LogId, seq: u64) -> Result<Option<Shelved>, Self::Error> {
+        self.shelf.entry(log, seq)
+    }
+
+    fn last(&self, log: LogId, doc: DocId, before: u64) -> Result<Option<u64>, Self::Error> {
+        self.shelf.last(log, doc, before)
+    }
+
+    fn find(&self, doc: DocId, hash: ChangeHash) -> Result<Option<(LogId, u64)>, Self::Error> {
+        Ok(self.shelf.find(doc, hash)?.filter(|at| self.is_there(at)))
+    }
+
+    fn any(&self, doc: DocId) -> Result<Option<(LogId, u64)>, Self::Error> {
+        Ok(self.shelf.any(doc)?.filter(|at| self.is_there(at)))
+    }
+}
+
 /// Why a pack is no batch here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnpackError<E> {

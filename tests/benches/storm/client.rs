@@ -295,7 +295,10 @@ impl Line {
             if let Some((length, taken)) = framed
                 && let Some(frame) = self.buffer.get(taken..taken + length)
             {
-                let bytes = self.inflater.message(frame).map_err(|e| wrong(e.to_string()))?;
+                let bytes = self
+                    .inflater
+                    .message(frame)
+                    .map_err(|e| wrong(e.to_string()))?;
                 self.buffer.drain(..taken + length);
                 return codec::decode(&bytes).map_err(|e| wrong(e.to_string()));
             }

@@ -52,7 +52,11 @@ impl Report {
     /// Prints it.
     pub fn print(&self) {
         let since = |moment: fn(&Course) -> Option<Duration>| {
-            Seconds::of(self.courses.iter().map(|c| Some(moment(c)?.saturating_sub(c.arrived))))
+            Seconds::of(
+                self.courses
+                    .iter()
+                    .map(|c| Some(moment(c)?.saturating_sub(c.arrived))),
+            )
         };
         let connected = since(|c| c.connected);
         let custody = since(|c| c.custody);

@@ -42,8 +42,15 @@ pub struct Used {
 
 impl Hub {
     /// Makes the directory and starts `cuntong run`; with `count`, under a tracer that counts
-    /// flushes. `connections` and other settings are lines of the section `[link]`.
-    pub fn start(land: &Land, now: Millis, link: &str, count: bool) -> Self {
+    /// flushes. `link` are lines of the section `[link]`; `program`, when given, is another build.
+    pub fn start(
+        land: &Land,
+        now: Millis,
+        link: &str,
+        count: bool,
+        program: Option<PathBuf>,
+    ) -> Self {
+        let program = program.unwrap_or_else(|| executable("cuntong"));
         let folder = tempfile::tempdir().expect("a temporary folder");
         let dir = folder.path().join("hub");
         prepare(&dir, land, now);
@@ -57,11 +64,18 @@ impl Hub {
         let mut command = match &counted {
             Some(file) => {
                 let mut tracer = Command::new("strace");
-                tracer.args(["-f", "--seccomp-bpf", "-c", "-e", "trace=fsync,fdatasync", "-o"]);
-                tracer.arg(file).arg(executable("cuntong"));
+                tracer.args([
+                    "-f",
+                    "--seccomp-bpf",
+                    "-c",
+                    "-e",
+                    "trace=fsync,fdatasync",
+                    "-o",
+                ]);
+                tracer.arg(file).arg(program);
                 tracer
             }
-            None => Command::new(executable("cuntong")),
+            None => Command::new(program),
         };
         let command = command.args(["run", "--dir"]).arg(&dir);
         let errors = fs::File::create(folder.path().join("errors")).expect("a file");
@@ -72,7 +86,11 @@ impl Hub {
             .spawn()
             .expect("the hub starts");
         wait_for("the hub answers", || TcpStream::connect(address).is_ok());
-        let pid = if count { child_of(child.id()) } else { child.id() };
+        let pid = if count {
+            child_of(child.id())
+        } else {
+            child.id()
+        };
         Self {
             child,
             pid,
@@ -113,11 +131,16 @@ impl Hub {
 
     /// Stops it in order, and answers the flushes counted.
     pub fn stop(mut self) -> Stopped {
-        let told = Command::new("kill").args(["-TERM", &self.pid.to_string()]).status();
+        let told = Command::new("kill")
+            .args(["-TERM", &self.pid.to_string()])
+            .status();
         assert!(told.is_ok_and(|s| s.success()), "the hub still ran");
         let status = self.child.wait().expect("it ends");
         assert!(status.success(), "the hub ended with {status}");
-        let counted = self.counted.as_ref().and_then(|f| fs::read_to_string(f).ok());
+        let counted = self
+            .counted
+            .as_ref()
+            .and_then(|f| fs::read_to_string(f).ok());
         Stopped {
             dir: self.dir(),
             flushes: counted.map(|text| flushes(&text)),
@@ -171,7 +194,8 @@ impl Stopped {
         let documents = count("SELECT count(*) FROM document").expect("it counts");
         let cases: usize = villages.iter().map(|v| v.cases).sum();
         assert_eq!(documents, cases as i64, "a document for each case");
-        let refused = count("SELECT (SELECT count(*) FROM quarantine) + (SELECT count(*) FROM rejection)");
+        let refused =
+            count("SELECT (SELECT count(*) FROM quarantine) + (SELECT count(*) FROM rejection)");
         assert_eq!(refused.expect("it counts"), 0, "nothing was refused");
     }
 
@@ -192,7 +216,12 @@ impl Stopped {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
             let fields = line.get("fields").unwrap_or(&line);
             let word = |name: &str| fields.get(name).and_then(|v| v.as_str()).unwrap_or("");
-            Some(format!("{} {} {}", word("message"), word("close"), word("why")))
+            Some(format!(
+                "{} {} {}",
+                word("message"),
+                word("close"),
+                word("why")
+            ))
         };
         let counts = harness::process::counts(text.lines().filter_map(message));
         let mut counts: Vec<_> = counts.into_iter().collect();
@@ -227,7 +256,9 @@ fn child_of(tracer: u32) -> u32 {
     let path = format!("/proc/{tracer}/task/{tracer}/children");
     let children = fs::read_to_string(path).expect("the tracer runs");
     let first = children.split_whitespace().next();
-    first.and_then(|c| c.parse().ok()).expect("the tracer's child")
+    first
+        .and_then(|c| c.parse().ok())
+        .expect("the tracer's child")
 }
 
 /// The calls in strace's table: the fourth column, in front of errors and the name.

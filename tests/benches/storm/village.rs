@@ -13,7 +13,7 @@ use cuntong_protocol::{
     role::Role,
     sync::{
         Admission, Agreed, Found, Met, Opening, Peer, Settled,
-        host::{Rejected, Replica},
+        host::{Records, Rejected, Replica},
     },
     text::Private,
     time::{ClockState, HybridClock, Millis},
@@ -21,6 +21,7 @@ use cuntong_protocol::{
         Fork, ScopeProof, Sighting, Whole, digest,
         elide::Known,
         pack::{Shelf, Shelved},
+        sketch::{Ask, Drawn},
         vector_hash,
     },
 };
@@ -170,7 +171,10 @@ impl Pen<'_> {
                 duplicate_reason: None,
             })),
             field(fields::NAME, "买买提·吐尔逊".to_owned()),
-            field(fields::PHONE, format!("138{:08}", self.dice.below(100_000_000))),
+            field(
+                fields::PHONE,
+                format!("138{:08}", self.dice.below(100_000_000)),
+            ),
             field(fields::ADDRESS, format!("第{}组", self.dice.below(40) + 1)),
         ];
         self.docs.push(Doc::new(id));
@@ -251,31 +255,10 @@ impl Away {
 /// Something the hub must not do here.
 type Broken = String;
 
-impl Replica for Away {
+impl Records for Away {
     type Error = Broken;
 
-    fn open(&mut self, _peer: &Peer, _lacking: &[LogId]) -> Result<Opening, Broken> {
-        let held = [(self.village.log, self.receipted)];
-        Ok(Opening {
-            vector: self.vector(),
-            controls: self.land.controls.clone(),
-            waiting: (self.written as u64 - self.receipted.seq, 3_600),
-            lacking: held.iter().filter(|_| !self.in_custody()).map(|h| h.0).collect(),
-            agreed: self.agreed.clone(),
-            receipted: held.into_iter().filter(|(_, h)| h.seq > 0).collect(),
-            ..Opening::default()
-        })
-    }
-
-    fn met(&mut self, _peer: &Peer, _met: &Met) -> Result<Vec<Sighting>, Broken> {
-        Ok(Vec::new())
-    }
-
-    fn seen(&mut self, _peer: &Peer, _: Vec<Sighting>) -> Result<Vec<Sighting>, Broken> {
-        Ok(Vec::new())
-    }
-
-    fn read(&mut self, log: LogId, after: LogHead) -> Result<Found, Broken> {
+    fn read(&self, log: LogId, after: LogHead) -> Result<Found, Broken> {
         let seq = after.seq as usize;
         if log != self.village.log || self.village.heads.get(seq) != Some(&after) {
             return Err(format!("read past {} of another branch", after.seq));
@@ -291,12 +274,85 @@ impl Replica for Away {
 
     fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>), Broken> {
         let own = log == self.village.log;
-        let head = if own { self.village.head(self.written) } else { LogHead::START };
+        let head = if own {
+            self.village.head(self.written)
+        } else {
+            LogHead::START
+        };
         Ok((head, own.then_some(self.village.key)))
     }
 
     fn whole(&self, whole: Whole) -> Result<Option<Batch>, Broken> {
         Ok(self.village.batch(whole.first.saturating_sub(1)))
+    }
+
+    fn give_controls(&self, _: &Peer, have: &[(ControlKey, u64)]) -> Result<Vec<Vec<u8>>, Broken> {
+        let lacks = self.land.controls.iter().any(|held| !have.contains(held));
+        if lacks {
+            return Err("the hub lacks a control document".to_owned());
+        }
+        Ok(Vec::new())
+    }
+
+    fn digests_of(&self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, Broken> {
+        let mut heads: BTreeMap<DocId, ChangeHash> = BTreeMap::new();
+        // One writer: the last change of a document is its only head.
+        heads.extend(
+            self.village.entries[..self.written]
+                .iter()
+                .map(|e| (e.doc, e.hash)),
+        );
+        let sum =
+            |sum: u64, (doc, hash): (&DocId, &ChangeHash)| sum.wrapping_add(digest(*doc, &[*hash]));
+        let proof = |scope: &Scope| ScopeProof {
+            scope: *scope,
+            vector: vector_hash(&self.vector()),
+            digest: heads.iter().fold(0, sum),
+            documents: heads.len() as u64,
+        };
+        let own = scopes.iter().filter(|s| **s == self.village.log.scope);
+        Ok(own.map(proof).collect())
+    }
+
+    fn heads_of(&self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>, Broken> {
+        Err(format!("the hub's documents differ in {scope:?}"))
+    }
+
+    fn batches_about(&self, _docs: &[DocId]) -> Result<Vec<Batch>, Broken> {
+        Err("the hub wants documents again".to_owned())
+    }
+}
+
+impl Replica for Away {
+    type Error = Broken;
+
+    fn records(&self) -> &impl Records<Error = Broken> {
+        self
+    }
+
+    fn open(&mut self, _: &Peer, _: &[Scope], _: &[LogId]) -> Result<Opening, Broken> {
+        let held = [(self.village.log, self.receipted)];
+        Ok(Opening {
+            vector: self.vector(),
+            controls: self.land.controls.clone(),
+            waiting: (self.written as u64 - self.receipted.seq, 3_600),
+            lacking: held
+                .iter()
+                .filter(|_| !self.in_custody())
+                .map(|h| h.0)
+                .collect(),
+            agreed: self.agreed.clone(),
+            receipted: held.into_iter().filter(|(_, h)| h.seq > 0).collect(),
+            ..Opening::default()
+        })
+    }
+
+    fn met(&mut self, _peer: &Peer, _met: &Met) -> Result<Vec<Sighting>, Broken> {
+        Ok(Vec::new())
+    }
+
+    fn seen(&mut self, _peer: &Peer, _: Vec<Sighting>) -> Result<Vec<Sighting>, Broken> {
+        Ok(Vec::new())
     }
 
     fn admit(&mut self, _peer: &Peer, batch: Batch) -> Result<Admission, Broken> {
@@ -313,18 +369,6 @@ impl Replica for Away {
 
     fn take_control(&mut self, _peer: &Peer, _bytes: &[u8]) -> Result<bool, Broken> {
         Err("the hub sent a control document that is held".to_owned())
-    }
-
-    fn give_controls(
-        &mut self,
-        _: &Peer,
-        have: &[(ControlKey, u64)],
-    ) -> Result<Vec<Vec<u8>>, Broken> {
-        let lacks = self.land.controls.iter().any(|held| !have.contains(held));
-        if lacks {
-            return Err("the hub lacks a control document".to_owned());
-        }
-        Ok(Vec::new())
     }
 
     fn keep(&mut self, peer: &Peer, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, Broken> {
@@ -350,29 +394,12 @@ impl Replica for Away {
         Ok(Rejected::default())
     }
 
-    fn digests(&mut self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, Broken> {
-        let mut heads: BTreeMap<DocId, ChangeHash> = BTreeMap::new();
-        // One writer: the last change of a document is its only head.
-        heads.extend(self.village.entries[..self.written].iter().map(|e| (e.doc, e.hash)));
-        let sum = |sum: u64, (doc, hash): (&DocId, &ChangeHash)| {
-            sum.wrapping_add(digest(*doc, &[*hash]))
-        };
-        let proof = |scope: &Scope| ScopeProof {
-            scope: *scope,
-            vector: vector_hash(&self.vector()),
-            digest: heads.iter().fold(0, sum),
-            documents: heads.len() as u64,
-        };
-        let own = scopes.iter().filter(|s| **s == self.village.log.scope);
-        Ok(own.map(proof).collect())
+    fn sketch(&mut self, _peer: &Peer, _ask: &Ask) -> Result<Drawn, Broken> {
+        Err("the hub's documents differ".to_owned())
     }
 
-    fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>, Broken> {
-        Err(format!("the hub's documents differ in {scope:?}"))
-    }
-
-    fn batches_of(&mut self, _docs: &[DocId]) -> Result<Vec<Batch>, Broken> {
-        Err("the hub wants documents again".to_owned())
+    fn resum(&mut self, scope: Scope) -> Result<(), Broken> {
+        Err(format!("the digest of {scope:?} is to be summed up again"))
     }
 
     fn fork(&mut self, _peer: &Peer, fork: &Fork) -> Result<Vec<(LogId, LogHead)>, Broken> {
@@ -394,7 +421,9 @@ impl Shelf for Away {
     type Error = Broken;
 
     fn entry(&self, log: LogId, seq: u64) -> Result<Option<Shelved>, Broken> {
-        let at = (seq as usize).checked_sub(1).filter(|_| log == self.village.log);
+        let at = (seq as usize)
+            .checked_sub(1)
+            .filter(|_| log == self.village.log);
         let entry = at.and_then(|at| self.village.entries.get(at));
         Ok(entry.map(|entry| Shelved {
             doc: entry.doc,
@@ -407,8 +436,13 @@ impl Shelf for Away {
         if log != self.village.log {
             return Ok(None);
         }
-        let earlier = (1..).zip(&self.village.entries).take_while(|(seq, _)| *seq < before);
-        Ok(earlier.filter(|(_, e)| e.doc == doc).map(|(seq, _)| seq).last())
+        let earlier = (1..)
+            .zip(&self.village.entries)
+            .take_while(|(seq, _)| *seq < before);
+        Ok(earlier
+            .filter(|(_, e)| e.doc == doc)
+            .map(|(seq, _)| seq)
+            .last())
     }
 
     fn find(&self, doc: DocId, hash: ChangeHash) -> Result<Option<(LogId, u64)>, Broken> {

@@ -7,7 +7,7 @@ use std::{io, time::Duration};
 use rustls::AlertDescription;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{Gone, LAST_WORDS, State};
@@ -135,8 +135,8 @@ async fn write<W: AsyncWrite + Unpin>(
 ) -> io::Result<()> {
     let mut bytes = vec![0; HEADER_BYTES + RECORD_BYTES_MAX];
     let mut speaking = true;
+    let mut silence = Silence::after(keep_alive, state);
     loop {
-        let heard = state.count.traffic().down;
         tokio::select! {
             biased;
             gone = state.gone() => {
@@ -162,11 +162,35 @@ async fn write<W: AsyncWrite + Unpin>(
                     to_peer.flush().await?;
                 }
             },
-            // Whoever is heard of need not be asked.
-            () = tokio::time::sleep(keep_alive) => if state.count.traffic().down == heard {
+            () = sleep_until(silence.ends) => if silence.lasted(state) {
                 record(to_peer, PING, &[]).await?;
             },
         }
+    }
+}
+
+/// Whoever is heard of need not be asked for a sign of life.
+struct Silence {
+    keep_alive: Duration,
+    /// Bytes heard when it began.
+    heard: u64,
+    ends: Instant,
+}
+
+impl Silence {
+    fn after(keep_alive: Duration, state: &State) -> Self {
+        Self {
+            keep_alive,
+            heard: state.count.traffic().down,
+            ends: Instant::now() + keep_alive,
+        }
+    }
+
+    /// Whether nothing was heard meanwhile; the next one begins.
+    fn lasted(&mut self, state: &State) -> bool {
+        let next = Self::after(self.keep_alive, state);
+        let before = std::mem::replace(self, next);
+        before.heard == self.heard
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A machine with a ticket for that place.
-fn beginner(land: &mut Land, code: &str) -> Joining {
+pub(super) fn beginner(land: &mut Land, code: &str) -> Joining {
     let site = land.county.place(code).unwrap().site;
     let ticket = land
         .county
@@ -27,14 +27,17 @@ fn beginner(land: &mut Land, code: &str) -> Joining {
 }
 
 async fn ask_hub(joining: &Joining, hub: &str) -> Asked {
+    ask_by(joining, hub, &config::Config::default().link).await
+}
+
+pub(super) async fn ask_by(joining: &Joining, hub: &str, link: &config::Link) -> Asked {
     let clock = Clock::by_hand(NOW);
     let own = identity::stranger(joining.keys(), &clock).unwrap();
-    let link = config::Config::default().link;
-    ask_to_join(joining, hub, own, &link, &clock).await.unwrap()
+    ask_to_join(joining, hub, own, link, &clock).await.unwrap()
 }
 
 /// The hub's inbox.
-fn door(land: &Land, hub: &super::land::Running) -> Door {
+pub(super) fn door(land: &Land, hub: &super::land::Running) -> Door {
     Door {
         dir: std::env::temp_dir(),
         store: hub.store.clone(),

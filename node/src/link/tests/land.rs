@@ -142,6 +142,11 @@ impl Land {
             .iter()
             .map(|up| up.links.address().unwrap().to_string())
             .collect();
+        self.start_as(machine, config)
+    }
+
+    /// Starts a machine with these settings, but for quick retries.
+    pub(in crate::link) fn start_as(&self, machine: &Machine, mut config: config::Link) -> Running {
         config.retry_first = Duration::from_millis(20);
         config.retry_max = Duration::from_millis(200);
         let store = self.store(machine);

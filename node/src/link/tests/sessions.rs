@@ -97,7 +97,7 @@ async fn nodes_of_two_counties_refuse_each_other() {
     let endpoint = listen::outgoing().unwrap();
     let to = hub.links.address().unwrap();
     let client = quinn::ClientConfig::new(Arc::new(crypto));
-    let connection = dial::shake(&endpoint, client, to, Duration::from_secs(10), false).await;
+    let connection = call::shake(&endpoint, client, to, Duration::from_secs(10), false).await;
     let failed = match connection {
         // With TLS 1.3 the caller is done before it is judged.
         Ok(connection) => reason::connection(&connection.closed().await, false),

@@ -15,9 +15,9 @@ use super::{
     land::{HUB, Land, NOW, QINGXI, Running, SHIQIAO, until},
 };
 
-const SHORT: Duration = Duration::from_millis(400);
+pub(super) const SHORT: Duration = Duration::from_millis(400);
 
-fn hasty() -> config::Link {
+pub(super) fn hasty() -> config::Link {
     let mut link = config::Config::default().link;
     link.listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
     link.hello = SHORT;
@@ -52,7 +52,7 @@ async fn ends(what: &str, connection: &Connection) -> Option<VarInt> {
     None
 }
 
-fn pending(hub: &Running) -> usize {
+pub(super) fn pending(hub: &Running) -> usize {
     lock(&hub.links.0.pending).count()
 }
 
@@ -173,10 +173,14 @@ async fn a_thousand_half_handshakes_leave_room_for_an_honest_caller() {
 }
 
 fn hello(node: NodeId) -> Message {
+    hello_of(node, [9; 8])
+}
+
+pub(super) fn hello_of(node: NodeId, boot: [u8; 8]) -> Message {
     Message::Hello(Hello {
         version: VERSION,
         writer: Writer { node, epoch: 1 },
-        boot: [9; 8],
+        boot,
         vector: Vec::new(),
         controls: Vec::new(),
         time: NOW,
@@ -189,7 +193,7 @@ fn hello(node: NodeId) -> Message {
 }
 
 /// A batch of a scope no node keeps: each is answered with a refusal.
-fn foreign(n: u64) -> Message {
+pub(super) fn foreign(n: u64) -> Message {
     let log = LogId {
         scope: Scope {
             kind: Kind::Notice,

@@ -12,11 +12,15 @@ use crate::{
     log::{Batch, Entry, LogHead, LogId, Receipt, Rejection, Seal},
     role::Level,
     sync::{
-        Admission, Agreed, Found, Met, Opening, Peer, Settled,
-        host::{Rejected, Replica},
+        Admission, Agreed, Met, Opening, Peer, Settled,
+        host::{Records, Rejected, Replica},
     },
     time::Millis,
-    wire::{self, Fork, ScopeProof, Sighting, Whole, pack::Shelf, vector_hash},
+    wire::{
+        self, Fork, ScopeProof, Sighting,
+        sketch::{Ask, Drawn, Sketcher},
+        vector_hash,
+    },
 };
 
 /// One node's store. Documents are sets of hashes: what they hold is the gate's matter, not the
@@ -26,7 +30,7 @@ pub(super) struct Node {
     pub(super) site: SiteId,
     pub(super) writer: Writer,
     key: SigningKey,
-    trust: Trust,
+    pub(super) trust: Trust,
     pub(super) logs: BTreeMap<LogId, Log>,
     pub(super) docs: BTreeMap<DocId, BTreeSet<ChangeHash>>,
     pub(super) receipts: Vec<Receipt>,
@@ -39,7 +43,12 @@ pub(super) struct Node {
     pub(super) poison: BTreeSet<ChangeHash>,
     pub(super) controls: BTreeMap<u64, Vec<u8>>,
     pub(super) forks: usize,
-    written: u8,
+    written: u16,
+    /// Sketches computed; the key of the next.
+    pub(super) sketches: u8,
+    /// Scopes whose documents were all named.
+    pub(super) named: std::cell::RefCell<Vec<Scope>>,
+    pub(super) resummed: Vec<Scope>,
     pub(super) now: Millis,
 }
 
@@ -64,6 +73,9 @@ impl Node {
             controls: BTreeMap::new(),
             forks: 0,
             written: 0,
+            sketches: 0,
+            named: std::cell::RefCell::default(),
+            resummed: Vec::new(),
             now: Millis(1),
         }
     }
@@ -93,8 +105,9 @@ impl Node {
         };
         let doc = CaseId::new(scope.site, [doc; 11]).doc(scope.kind);
         for n in 0..count {
-            self.written = self.written.wrapping_add(1);
-            let body = [self.written, n, self.writer.epoch.to_be_bytes()[3]].repeat(30);
+            self.written += 1;
+            let [high, low] = self.written.to_be_bytes();
+            let body = [high, low, n, self.writer.epoch.to_be_bytes()[3]].repeat(25);
             let hash =
                 ChangeHash(*blake3::hash(&[&body[..], &log.writer.node.0].concat()).as_bytes());
             self.append(
@@ -138,7 +151,7 @@ impl Node {
             .into_iter()
             .filter(|(l, _)| l.scope == scope)
             .collect();
-        let docs = self.heads_of(scope);
+        let docs = self.documents_of(scope);
         ScopeProof {
             scope,
             vector: vector_hash(&part),
@@ -149,7 +162,7 @@ impl Node {
         }
     }
 
-    fn heads_of(&self, scope: Scope) -> Vec<(DocId, Vec<ChangeHash>)> {
+    pub(super) fn documents_of(&self, scope: Scope) -> Vec<(DocId, Vec<ChangeHash>)> {
         let docs = self
             .docs
             .iter()
@@ -245,7 +258,11 @@ impl Node {
 impl Replica for Node {
     type Error = String;
 
-    fn open(&mut self, peer: &Peer, lacking: &[LogId]) -> Result<Opening, String> {
+    fn records(&self) -> &impl Records<Error = String> {
+        self
+    }
+
+    fn open(&mut self, peer: &Peer, _: &[Scope], lacking: &[LogId]) -> Result<Opening, String> {
         let mine = self.vector();
         let receipts: Vec<_> = self
             .receipts
@@ -287,36 +304,6 @@ impl Replica for Node {
     fn met(&mut self, _: &Peer, met: &Met) -> Result<Vec<Sighting>, String> {
         self.met.push(met.clone());
         Ok(Vec::new())
-    }
-
-    fn read(&mut self, log: LogId, after: LogHead) -> Result<Found, String> {
-        let Some(mine) = self.logs.get(&log) else {
-            return Ok(Found::Nothing);
-        };
-        match mine.head_at(after.seq) {
-            Some(here) if here != after => {
-                let seal = mine.seals.values().next_back().cloned();
-                Ok(Found::Forked(mine.head(), seal))
-            }
-            Some(_) | None => Ok(mine
-                .batch(log, after.seq, u64::MAX)
-                .map_or(Found::Nothing, Found::Batch)),
-        }
-    }
-
-    fn shelf(&self) -> &impl Shelf<Error = String> {
-        self
-    }
-
-    fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>), String> {
-        let head = self.logs.get(&log).map_or(LogHead::START, Log::head);
-        let writer = self.trust.roster().node(log.writer.node);
-        Ok((head, writer.map(|node| node.sign_key)))
-    }
-
-    fn whole(&self, whole: Whole) -> Result<Option<Batch>, String> {
-        let log = self.logs.get(&whole.log);
-        Ok(log.and_then(|log| log.batch(whole.log, whole.first - 1, u64::MAX)))
     }
 
     fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, String> {
@@ -392,19 +379,6 @@ impl Replica for Node {
         Ok(self.controls.insert(version, bytes.to_vec()).is_none())
     }
 
-    fn give_controls(
-        &mut self,
-        _: &Peer,
-        have: &[(ControlKey, u64)],
-    ) -> Result<Vec<Vec<u8>>, String> {
-        let newest = have.iter().map(|(_, v)| *v).max().unwrap_or(0);
-        Ok(self
-            .controls
-            .range(newest + 1..)
-            .map(|(_, b)| b.clone())
-            .collect())
-    }
-
     fn keep(&mut self, _: &Peer, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, String> {
         let mut new = Vec::new();
         for receipt in receipts {
@@ -442,26 +416,19 @@ impl Replica for Node {
         Ok(done)
     }
 
-    fn digests(&mut self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, String> {
-        Ok(scopes.iter().map(|s| self.proof(*s)).collect())
-    }
-
-    fn heads(&mut self, scope: Scope) -> Result<Vec<(DocId, Vec<ChangeHash>)>, String> {
-        Ok(self.heads_of(scope))
-    }
-
-    fn batches_of(&mut self, docs: &[DocId]) -> Result<Vec<Batch>, String> {
-        let mut batches = Vec::new();
-        for (id, log) in &self.logs {
-            let mut after = 0;
-            while let Some(batch) = log.batch(*id, after, u64::MAX) {
-                after = batch.last();
-                if batch.entries.iter().any(|e| docs.contains(&e.doc)) {
-                    batches.push(batch);
-                }
-            }
+    fn sketch(&mut self, _: &Peer, ask: &Ask) -> Result<Drawn, String> {
+        self.sketches += 1;
+        let key = ask.key.unwrap_or([self.sketches; 16]);
+        let mut sketcher = Sketcher::new(ask, key);
+        for (doc, heads) in self.documents_of(ask.scope) {
+            sketcher.add(doc, wire::digest(doc, &heads));
         }
-        Ok(batches)
+        Ok(sketcher.finish())
+    }
+
+    fn resum(&mut self, scope: Scope) -> Result<(), String> {
+        self.resummed.push(scope);
+        Ok(())
     }
 
     fn fork(&mut self, peer: &Peer, fork: &Fork) -> Result<Vec<(LogId, LogHead)>, String> {

@@ -75,6 +75,34 @@ fn open(role: Role) -> Session {
     open_to(role, VERSION)
 }
 
+/// An open session in which both ends hold these logs.
+pub(super) fn opened(role: Role, scope: Scope, vector: Vec<(LogId, LogHead)>) -> Session {
+    assert_eq!(scope, SCOPE);
+    let now = Millis(1_001);
+    let mut session = begun(role);
+    let start = Input::Start(Opening {
+        vector: vector.clone(),
+        ..Opening::default()
+    });
+    let mut greeting = if role == Role::Callee {
+        hello(VERSION, 2)
+    } else {
+        welcome(VERSION)
+    };
+    if let Input::Message(Message::Hello(hello)) = &mut greeting {
+        hello.vector = vector;
+        session.handle(greeting, now).unwrap();
+        session.handle(start, now).unwrap();
+    } else if let Input::Message(Message::Welcome(welcome)) = &mut greeting {
+        welcome.vector = vector;
+        session.handle(start, now).unwrap();
+        session.handle(greeting, now).unwrap();
+    }
+    session.handle(Input::Controls(Vec::new()), now).unwrap();
+    effects(&mut session);
+    session
+}
+
 fn open_to(role: Role, version: Version) -> Session {
     let mut session = begun(role);
     let now = Millis(1_001);
@@ -153,7 +181,7 @@ fn an_open_session_says_what_it_waits_for_and_waits_two_minutes() {
         .unwrap();
     assert!(matches!(
         effects(&mut session)[..],
-        [Effect::Pack(_), Effect::Digest(_)]
+        [Effect::Pack(..), Effect::Digest(_)]
     ));
     let (at, why) = session.deadline().unwrap();
     assert_eq!((at, why), (Millis(3_720_000), "acknowledgment"));

@@ -41,6 +41,10 @@ pub(super) struct Line {
     queues: [VecDeque<Vec<u8>>; 2],
     pub(super) closed: Vec<Closing>,
     pub(super) messages: usize,
+    /// The number of each message, in the order they were sent.
+    pub(super) numbers: Vec<u8>,
+    /// Both ends take the other for a node of that minor version.
+    pub(super) minor: Option<u16>,
     pub(super) bytes: usize,
 }
 
@@ -108,6 +112,8 @@ impl World {
             queues: Default::default(),
             closed: Vec::new(),
             messages: 0,
+            numbers: Vec::new(),
+            minor: None,
             bytes: 0,
         });
         let line = self.lines.len() - 1;
@@ -147,6 +153,7 @@ impl World {
             let bytes = codec::encode(message);
             assert!(bytes.len() <= limits::MESSAGE_BYTES_MAX);
             line.messages += 1;
+            line.numbers.push(bytes[1]);
             line.bytes += bytes.len();
             line.queues[1 - end].push_back(bytes);
         }
@@ -186,9 +193,23 @@ impl World {
         if twice {
             queue.push_back(bytes.clone());
         }
-        let message = codec::decode(&bytes).unwrap();
+        let mut message = codec::decode(&bytes).unwrap();
+        if let Some(minor) = self.lines[line].minor {
+            age(&mut message, minor);
+        }
         self.give(line, end, Input::Message(message));
         true
+    }
+
+    /// Half a round trip: both ends hear what was on its way.
+    pub(super) fn half(&mut self, line: usize) -> bool {
+        let on_way = [0, 1].map(|end| self.lines[line].queues[end].len());
+        for (end, count) in on_way.into_iter().enumerate() {
+            for _message in 0..count {
+                self.deliver(line, end, 0, false);
+            }
+        }
+        on_way != [0, 0]
     }
 
     /// Delivers everything, in order, until all lines are silent.
@@ -224,5 +245,14 @@ impl World {
                 }
             }
         }
+    }
+}
+
+/// A greeting as a node of an older version says it.
+fn age(message: &mut Message, minor: u16) {
+    if let Message::Hello(hello) = message {
+        hello.version.minor = minor;
+    } else if let Message::Welcome(welcome) = message {
+        welcome.version.minor = minor;
     }
 }

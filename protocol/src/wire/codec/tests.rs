@@ -9,7 +9,11 @@ use crate::{
     id::{Chain, ChangeHash, DocId, Kind, NodeId, Scope, SiteId, Writer},
     log::{Entry, LogHead, LogId, Seal},
     time::Millis,
-    wire::{Fork, ScopeHeads, ScopeProof, Sighting, VectorPart, Version, Want, Whole, pack::Pack},
+    wire::{
+        Fork, ScopeHeads, ScopeProof, Sighting, VectorPart, Version, Want, Whole,
+        pack::Pack,
+        sketch::{Ask, Sketch, Sketcher},
+    },
 };
 
 const LOG: LogId = LogId {
@@ -111,6 +115,21 @@ fn pack() -> Pack {
     }
 }
 
+/// Three documents in four cells.
+fn sketch() -> Sketch {
+    let ask = Ask {
+        scope: LOG.scope,
+        key: None,
+        first: 0,
+        upto: 4,
+    };
+    let mut sketcher = Sketcher::new(&ask, [0x88; 16]);
+    for n in 1..=3 {
+        sketcher.add(DocId::new(LOG.scope, [n; 11]), u64::from(n));
+    }
+    sketcher.finish().message()
+}
+
 fn sighting() -> Sighting {
     Sighting {
         node: NodeId([0x11; 8]),
@@ -188,6 +207,7 @@ fn all() -> Vec<(&'static str, Message)> {
             }),
         ),
         ("VECTOR", Message::Vector(vector_part())),
+        ("SKETCH", Message::Sketch(sketch())),
     ]
 }
 
@@ -227,10 +247,12 @@ fn every_message_has_the_bytes_it_always_had() {
 #[test]
 fn the_document_of_the_wire_lists_every_message_under_its_number() {
     let document = include_str!("../../../../docs/formats/wire.md");
-    for (n, (name, message)) in all().iter().enumerate() {
-        let bytes = encode(message);
-        assert_eq!(number(&bytes), Ok(n as u64 + 1), "{name}");
-        let row = format!("| {} | `{name}` |", n + 1);
+    let known = (1..=NUMBER_MAX).filter(|n| *n != NUMBER_FREE);
+    assert_eq!(known.clone().count(), all().len());
+    for (n, (name, message)) in known.zip(all()) {
+        let bytes = encode(&message);
+        assert_eq!(number(&bytes), Ok(n), "{name}");
+        let row = format!("| {n} | `{name}` |");
         assert!(document.contains(&row), "no row {row}");
     }
     let rows = document
@@ -268,6 +290,7 @@ fn a_field_added_at_the_end_by_a_newer_version_is_skipped() {
         "FORK",
         "UPGRADE",
         "VECTOR",
+        "SKETCH",
     ];
     for (name, message) in all().into_iter().chain(told_as_differences()) {
         if structs.contains(&name) {
@@ -410,7 +433,7 @@ proptest! {
 
     #[test]
     fn no_edit_of_a_message_makes_decoding_panic(
-        which in 0_usize..12,
+        which in 0_usize..17,
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..3), 1..6),
     ) {
         let mut bytes = encode(&all()[which].1);

@@ -199,6 +199,28 @@ fn every_part_of_a_history_of_several_writers_comes_back_byte_for_byte() {
 }
 
 #[test]
+fn what_the_receiver_was_not_sent_of_other_logs_is_not_named() {
+    for (log, entries) in &HISTORY.logs {
+        for after in 0..entries.len() {
+            // Of each other log a part that differs from log to log.
+            let others = HISTORY.logs.iter().filter(|(l, _)| *l != log);
+            let there: BTreeMap<_, _> = (0..)
+                .zip(others)
+                .map(|(n, (l, es))| (*l, (es.len() * n / 3) as u64))
+                .collect();
+            let batch = HISTORY.batch(*log, after);
+            let pack = pack(&batch, &Upto::new(&*HISTORY, *log, &there)).unwrap();
+            let mut receiver = HISTORY.without(*log, after);
+            for (other, held) in &there {
+                receiver = receiver.without(*other, usize::try_from(*held).unwrap());
+            }
+            let head = HISTORY.head(*log, after);
+            assert_eq!(receiver.unpack(&pack, head), Ok(batch));
+        }
+    }
+}
+
+#[test]
 fn what_has_no_short_form_goes_as_it_is() {
     let mut books = HISTORY.clone();
     let village = log(Kind::Application, 1);
