@@ -28,32 +28,32 @@ const CLOSE_BUSY: u64 = 6;
 const CLOSE_STOP: VarInt = VarInt::from_u32(1);
 
 /// The time of day, for acts, seals and sessions.
-pub fn now() -> Millis {
+pub(crate) fn now() -> Millis {
     let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
     Millis(i64::try_from(since.as_millis()).expect("before the year 292 million"))
 }
 
 /// What happened to one village; moments are counted from the beginning of the storm.
 #[derive(Debug, Default, Clone)]
-pub struct Course {
-    pub arrived: Duration,
-    pub connected: Option<Duration>,
+pub(crate) struct Course {
+    pub(crate) arrived: Duration,
+    pub(crate) connected: Option<Duration>,
     /// Verified receipts of the hub cover everything.
-    pub custody: Option<Duration>,
+    pub(crate) custody: Option<Duration>,
     /// Both sides have proved that they hold the same.
-    pub settled: Option<Duration>,
-    pub attempts: u32,
+    pub(crate) settled: Option<Duration>,
+    pub(crate) attempts: u32,
     /// Calls the hub had no place for.
-    pub refused: u32,
+    pub(crate) refused: u32,
     /// Calls answered with BUSY.
-    pub busy: u32,
+    pub(crate) busy: u32,
     /// Calls that broke off otherwise, and the last reason.
-    pub failed: u32,
-    pub why: String,
+    pub(crate) failed: u32,
+    pub(crate) why: String,
     /// Batches the hub asked for once more.
-    pub whole: u32,
-    pub sent: u64,
-    pub received: u64,
+    pub(crate) whole: u32,
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
 }
 
 /// Why a call ended before everything was in custody.
@@ -66,27 +66,27 @@ enum Miss {
 }
 
 /// One village's machine.
-pub struct Client {
-    pub away: Away,
-    pub course: Course,
-    pub land: Arc<Land>,
-    pub index: usize,
-    pub endpoint: Endpoint,
-    pub config: quinn::ClientConfig,
-    pub hub: SocketAddr,
+pub(crate) struct Client {
+    pub(crate) away: Away,
+    pub(crate) course: Course,
+    pub(crate) land: Arc<Land>,
+    pub(crate) index: usize,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) config: quinn::ClientConfig,
+    pub(crate) hub: SocketAddr,
     /// Chance of the waits.
-    pub dice: Dice,
+    pub(crate) dice: Dice,
 }
 
 /// What the village offers in the handshake: the released dictionary.
-pub fn alpn() -> Vec<u8> {
+pub(crate) fn alpn() -> Vec<u8> {
     format!("cuntong/1+{:?}", DICTIONARIES[0].id()).into_bytes()
 }
 
 impl Client {
     /// Comes at its moment and again until all is in custody; then stays connected until told.
     /// `done` hears once of custody and settlement.
-    pub async fn come(
+    pub(crate) async fn come(
         mut self,
         began: Instant,
         mut stop: watch::Receiver<bool>,
@@ -315,7 +315,7 @@ impl Line {
 }
 
 /// How a village calls: its own certificate, and limits that let thousands live in one process.
-pub fn calling(shown: Arc<rustls::sign::CertifiedKey>) -> quinn::ClientConfig {
+pub(crate) fn calling(shown: Arc<rustls::sign::CertifiedKey>) -> quinn::ClientConfig {
     let mut config = line::calling(shown, vec![alpn()]);
     let mut transport = quinn::TransportConfig::default();
     let idle = quinn::IdleTimeout::try_from(Duration::from_secs(120));

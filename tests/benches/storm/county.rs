@@ -38,32 +38,32 @@ const HUB_CODE: &str = "349901000000";
 const COUNTY_WIDE: SiteId = SiteId(0);
 
 /// One village's machine: what the county knows of it and what it keeps to itself.
-pub struct Machine {
-    pub site: SiteId,
-    pub keys: NodeKeys,
-    pub agent: PersonId,
+pub(crate) struct Machine {
+    pub(crate) site: SiteId,
+    pub(crate) keys: NodeKeys,
+    pub(crate) agent: PersonId,
     /// Key and certificate shown in TLS.
-    pub shown: Arc<CertifiedKey>,
+    pub(crate) shown: Arc<CertifiedKey>,
 }
 
 /// The county as the villages see it, and the hub's own papers.
-pub struct Land {
-    pub trust: Trust,
-    pub hub: (Joining, Joined),
-    pub machines: Vec<Machine>,
+pub(crate) struct Land {
+    pub(crate) trust: Trust,
+    pub(crate) hub: (Joining, Joined),
+    pub(crate) machines: Vec<Machine>,
     /// The hub, as a village's session knows it.
-    pub peer: Peer,
+    pub(crate) peer: Peer,
     /// Ed25519 key of the hub's receipts.
-    pub hub_key: [u8; 32],
+    pub(crate) hub_key: [u8; 32],
     /// Versions of the control documents everybody holds.
-    pub controls: Vec<(ControlKey, u64)>,
+    pub(crate) controls: Vec<(ControlKey, u64)>,
     /// What the hub may read.
-    pub hub_scopes: Vec<Scope>,
+    pub(crate) hub_scopes: Vec<Scope>,
 }
 
 impl Land {
     /// Founds it. The same seed gives the same county but for the moment and the sealing keys.
-    pub fn found(villages: usize, seed: u64, now: Millis) -> Self {
+    pub(crate) fn found(villages: usize, seed: u64, now: Millis) -> Self {
         let mut chance = Seeded::new(seed);
         let then = now.after(-FOUNDED_BEFORE_MS);
         let keeper = Box::new(Memory::default());

@@ -7,18 +7,18 @@ use serde_json::json;
 use crate::{Asked, client::Course, hub::Used};
 
 /// Everything that was counted.
-pub struct Report {
-    pub asked: Asked,
-    pub courses: Vec<Course>,
+pub(crate) struct Report {
+    pub(crate) asked: Asked,
+    pub(crate) courses: Vec<Course>,
     /// The hub when the storm began, and when the last village was served.
-    pub before: Used,
-    pub after: Used,
+    pub(crate) before: Used,
+    pub(crate) after: Used,
     /// From the hub's start to its end.
-    pub flushes: Option<u64>,
+    pub(crate) flushes: Option<u64>,
     /// Lines of the hub's log by message.
-    pub log: Vec<(String, usize)>,
+    pub(crate) log: Vec<(String, usize)>,
     /// Entries the villages brought.
-    pub entries: usize,
+    pub(crate) entries: usize,
 }
 
 /// Seconds in order, for percentiles.
@@ -50,7 +50,7 @@ impl Seconds {
 
 impl Report {
     /// Prints it.
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         let since = |moment: fn(&Course) -> Option<Duration>| {
             Seconds::of(
                 self.courses

@@ -19,31 +19,31 @@ use crate::{county::Land, village::Village};
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The hub's process.
-pub struct Hub {
+pub(crate) struct Hub {
     child: Child,
     /// Of the hub itself, where a tracer was started.
     pid: u32,
     folder: TempDir,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     counted: Option<PathBuf>,
 }
 
 /// What a process used, from its beginning.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Used {
-    pub cpu_s: f64,
-    pub peak_kib: u64,
-    pub now_kib: u64,
-    pub written: u64,
-    pub threads: u64,
+pub(crate) struct Used {
+    pub(crate) cpu_s: f64,
+    pub(crate) peak_kib: u64,
+    pub(crate) now_kib: u64,
+    pub(crate) written: u64,
+    pub(crate) threads: u64,
     /// Bytes of the database with its write-ahead log.
-    pub database: u64,
+    pub(crate) database: u64,
 }
 
 impl Hub {
     /// Makes the directory and starts `cuntong run`; with `count`, under a tracer that counts
     /// flushes. `link` are lines of the section `[link]`; `program`, when given, is another build.
-    pub fn start(
+    pub(crate) fn start(
         land: &Land,
         now: Millis,
         link: &str,
@@ -105,7 +105,7 @@ impl Hub {
     }
 
     /// What it used so far.
-    pub fn used(&self) -> Used {
+    pub(crate) fn used(&self) -> Used {
         let read = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.pid));
         let (stat, status, io) = (read("stat"), read("status"), read("io"));
         let stat = stat.expect("the hub runs");
@@ -130,7 +130,7 @@ impl Hub {
     }
 
     /// Stops it in order, and answers the flushes counted.
-    pub fn stop(mut self) -> Stopped {
+    pub(crate) fn stop(mut self) -> Stopped {
         let told = Command::new("kill")
             .args(["-TERM", &self.pid.to_string()])
             .status();
@@ -150,11 +150,11 @@ impl Hub {
 }
 
 /// A hub that has ended, and its directory.
-pub struct Stopped {
+pub(crate) struct Stopped {
     dir: PathBuf,
     _folder: TempDir,
     /// fsync and fdatasync from start to end.
-    pub flushes: Option<u64>,
+    pub(crate) flushes: Option<u64>,
 }
 
 impl Stopped {
@@ -163,7 +163,7 @@ impl Stopped {
     ///
     /// # Panics
     /// When anything is missing, doubled, refused or strange.
-    pub fn check(&self, villages: &[std::sync::Arc<Village>]) {
+    pub(crate) fn check(&self, villages: &[std::sync::Arc<Village>]) {
         let db = rusqlite::Connection::open(self.dir.join("cuntong.db")).expect("it opens");
         let mut statement = db
             .prepare(
@@ -203,14 +203,14 @@ impl Stopped {
     ///
     /// # Panics
     /// When something differs.
-    pub fn verify(&self) {
+    pub(crate) fn verify(&self) {
         let dir = self.dir.to_string_lossy().into_owned();
         let ran = harness::process::cuntong(["verify", "--dir", &dir, "--json"]);
         assert_eq!(ran.code, 0, "{ran:?}");
     }
 
     /// Lines of the hub's log by their message, the most frequent first.
-    pub fn log_lines(&self) -> Vec<(String, usize)> {
+    pub(crate) fn log_lines(&self) -> Vec<(String, usize)> {
         let text = fs::read_to_string(self.dir.join("log/node.jsonl")).unwrap_or_default();
         let message = |line: &str| -> Option<String> {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;

@@ -37,13 +37,13 @@ const NEW_CASE_EVERY: usize = 4;
 const AWAY_MS: i64 = 3 * 24 * 3_600 * 1000;
 
 /// One village: its log, whole and sealed.
-pub struct Village {
-    pub log: LogId,
-    pub entries: Vec<Entry>,
+pub(crate) struct Village {
+    pub(crate) log: LogId,
+    pub(crate) entries: Vec<Entry>,
     /// Entries the hub had before the village went away.
-    pub before: usize,
+    pub(crate) before: usize,
     /// Cases begun: one document each.
-    pub cases: usize,
+    pub(crate) cases: usize,
     /// Head after so many entries.
     heads: Vec<LogHead>,
     seals: Vec<Seal>,
@@ -63,7 +63,13 @@ struct Pen<'l> {
 
 impl Village {
     /// One case that the hub knows already, then so many changes it does not.
-    pub fn write(land: &Land, machine: &Machine, changes: usize, seed: u64, now: Millis) -> Self {
+    pub(crate) fn write(
+        land: &Land,
+        machine: &Machine,
+        changes: usize,
+        seed: u64,
+        now: Millis,
+    ) -> Self {
         let item = &land.trust.catalogue().items[0];
         let writer = Writer {
             node: machine.keys.node(),
@@ -210,21 +216,21 @@ fn field(name: &str, value: String) -> Write {
 }
 
 /// The village in a session.
-pub struct Away {
-    pub village: Arc<Village>,
+pub(crate) struct Away {
+    pub(crate) village: Arc<Village>,
     land: Arc<Land>,
     /// Entries written so far.
-    pub written: usize,
+    pub(crate) written: usize,
     /// How far the hub's verified receipts reach.
-    pub receipted: LogHead,
+    pub(crate) receipted: LogHead,
     agreed: Option<Agreed>,
-    pub nacks: Vec<Rejection>,
-    pub settled: bool,
+    pub(crate) nacks: Vec<Rejection>,
+    pub(crate) settled: bool,
 }
 
 impl Away {
     /// A village that never met the hub, and wrote what it wrote before it went away.
-    pub fn new(village: Arc<Village>, land: Arc<Land>) -> Self {
+    pub(crate) fn new(village: Arc<Village>, land: Arc<Land>) -> Self {
         Self {
             written: village.before,
             village,
@@ -237,13 +243,13 @@ impl Away {
     }
 
     /// Everything the village will ever have written is written now.
-    pub fn writes_the_rest(&mut self) {
+    pub(crate) fn writes_the_rest(&mut self) {
         self.written = self.village.entries.len();
         self.settled = false;
     }
 
     /// The hub's receipts cover all that was written.
-    pub fn in_custody(&self) -> bool {
+    pub(crate) fn in_custody(&self) -> bool {
         self.receipted == self.village.head(self.written)
     }
 
