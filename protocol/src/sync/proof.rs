@@ -296,6 +296,7 @@ impl Session {
             .collect();
         // What only the caller has may still be less than both logs hold.
         let lacking = want.iter().filter(|doc| !mine.contains_key(doc));
+        let lacking = lacking.filter(|doc| doc.scope() == Some(scope));
         differ.extend(lacking.map(|doc| (*doc, Vec::new())));
         self.tell_heads(scope, &differ);
         self.request(want);

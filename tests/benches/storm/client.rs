@@ -153,7 +153,7 @@ impl Client {
         let connection = connection
             .map_err(|_late| Miss::Failed("handshake took too long".to_owned()))?
             .map_err(|e| missed(&e))?;
-        self.course.connected.get_or_insert(began.elapsed());
+        self.course.connected.get_or_insert_with(|| began.elapsed());
         let ended = async {
             let (send, receive) = connection.open_bi().await.map_err(|e| missed(&e))?;
             let mut line = Line::new(send, receive);
@@ -222,16 +222,20 @@ impl Client {
         let wrong = |why: &dyn std::fmt::Display| Miss::Wrong(why.to_string());
         session.handle(input, now()).map_err(|v| wrong(&v))?;
         while let Some(effect) = session.poll() {
-            match effect {
-                Effect::Send(message) => self.course.sent += line.say(&message).await?,
-                Effect::Close(Closing::Busy(ms)) => return Err(Miss::Busy(ms)),
-                Effect::Close(why) => return Err(Miss::Failed(why.to_string())),
-                effect => {
-                    let performed = perform(effect, &self.land.peer, &mut self.away);
-                    for answer in performed.map_err(|e| wrong(&e))?.answers {
-                        session.handle(answer, now()).map_err(|v| wrong(&v))?;
-                    }
-                }
+            if let Effect::Send(message) = effect {
+                self.course.sent += line.say(&message).await?;
+                continue;
+            }
+            if let Effect::Close(why) = effect {
+                return Err(if let Closing::Busy(ms) = why {
+                    Miss::Busy(ms)
+                } else {
+                    Miss::Failed(why.to_string())
+                });
+            }
+            let performed = perform(effect, &self.land.peer, &mut self.away);
+            for answer in performed.map_err(|e| wrong(&e))?.answers {
+                session.handle(answer, now()).map_err(|v| wrong(&v))?;
             }
         }
         Ok(())
@@ -240,16 +244,17 @@ impl Client {
 
 /// The class of a call that broke off, as the product has them.
 fn missed(error: &ConnectionError) -> Miss {
-    match error {
-        ConnectionError::ConnectionClosed(close) if u64::from(close.error_code) == 0x02 => {
-            Miss::Refused
-        }
-        ConnectionError::ApplicationClosed(close)
-            if close.error_code.into_inner() == CLOSE_BUSY =>
-        {
-            Miss::Refused
-        }
-        other => Miss::Failed(other.to_string()),
+    let refused = if let ConnectionError::ConnectionClosed(close) = error {
+        u64::from(close.error_code) == 0x02
+    } else if let ConnectionError::ApplicationClosed(close) = error {
+        close.error_code.into_inner() == CLOSE_BUSY
+    } else {
+        false
+    };
+    if refused {
+        Miss::Refused
+    } else {
+        Miss::Failed(error.to_string())
     }
 }
 
@@ -274,7 +279,7 @@ impl Line {
             received: 0,
         };
         let primed = line.deflater.prime(&DICTIONARIES[0]);
-        let primed = primed.and(line.inflater.prime(&DICTIONARIES[0]));
+        let primed = primed.and_then(|()| line.inflater.prime(&DICTIONARIES[0]));
         primed.expect("a window is primed");
         line
     }
