@@ -15,7 +15,7 @@ use super::{
 };
 use crate::clock;
 
-/// The longest wait between two tries. Each costs some 6 KB where nobody answers.
+/// The longest wait between two tries. Each costs a few padded packets where nobody answers.
 const TRY_EVERY_MAX: Duration = Duration::from_secs(3_600);
 /// How long nobody must have waited for anything.
 const STILL: Duration = Duration::from_millis(500);
