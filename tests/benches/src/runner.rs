@@ -42,6 +42,8 @@ pub enum Row {
     B3,
     /// One change over a connection that is open.
     Warm,
+    /// Nothing changed since the session that just ended: it is gone on with.
+    Resumed,
 }
 
 /// What is asked of the runner.
@@ -118,7 +120,7 @@ pub fn run(plan: &Plan, tell: &mut dyn FnMut(&Run) -> Result<()>) -> Result<Vec<
         Row::B1 => Floor::NOTHING,
         Row::B2 => Floor::day(&work)?,
         Row::B3 => Floor::all(&work)?,
-        Row::Warm => Floor::default(),
+        Row::Warm | Row::Resumed => Floor::default(),
     };
     let mut runs = Vec::new();
     for number in 1..=plan.runs {
@@ -176,7 +178,7 @@ fn workload(plan: &Plan) -> Result<PathBuf> {
 
 fn begin(row: Row) -> Begin {
     match row {
-        Row::B1 | Row::B2 | Row::Warm => Begin::InSync,
+        Row::B1 | Row::B2 | Row::Warm | Row::Resumed => Begin::InSync,
         Row::B3 => Begin::Empty,
     }
 }
@@ -248,13 +250,16 @@ fn write_trace(file: &Path, link: &Link) -> Result<()> {
 
 fn met(plan: &Plan, link: &Link, ends: (&Path, &Path), work: &Path) -> Result<Met> {
     match &plan.peer {
-        Peer::Cuntong(executable) if plan.row == Row::Warm => {
-            warm(plan, link, executable, ends, work)
-        }
+        Peer::Cuntong(executable) if open(plan.row) => warm(plan, link, executable, ends, work),
         Peer::Cuntong(executable) => ours(plan, link, executable, ends),
-        Peer::Other(_) if plan.row == Row::Warm => bail!("only cuntong keeps its connection"),
+        Peer::Other(_) if open(plan.row) => bail!("only cuntong keeps its connection"),
         Peer::Other(folder) => others(plan, link, folder, ends),
     }
+}
+
+/// Whether the ends are connected when the row begins.
+const fn open(row: Row) -> bool {
+    matches!(row, Row::Warm | Row::Resumed)
 }
 
 /// Cuts the line at every so many seconds from now on.
@@ -298,7 +303,8 @@ fn ours(plan: &Plan, link: &Link, executable: &Path, ends: (&Path, &Path)) -> Re
     met
 }
 
-/// One change over the open connection, until the hub's receipt for it is there.
+/// One change over the open connection, until the hub's receipt for it is there; or that
+/// connection ended by the node, and the next one that goes on with it.
 fn warm(
     plan: &Plan,
     link: &Link,
@@ -316,7 +322,11 @@ fn warm(
     link.reset();
     let before = (hub.running.usage(), node.running.usage());
     let began = link.now();
-    node.change(&case.to_string())?;
+    if plan.row == Row::Resumed {
+        let _done = node.sync()?;
+    } else {
+        node.change(&case.to_string())?;
+    }
     while !cuntong::agree(&hub.status()?, &node.status()?) {
         ensure!(
             link.now() - began < MEETING_WITHIN,

@@ -23,7 +23,7 @@ use clap::Parser;
     version
 )]
 struct Args {
-    /// b1 unchanged, b2 a day offline, b3 first meeting, warm one change
+    /// b1 unchanged, b2 a day offline, b3 first meeting, warm one change, resumed nothing after a session
     #[arg(required = true)]
     rows: Vec<Row>,
     #[arg(long, default_values_t = [1_000])]
