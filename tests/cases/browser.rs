@@ -77,6 +77,8 @@ async fn cases_logged_on_screen_with_the_link_cut_survive_a_power_cut_and_arrive
     browser
         .click("form[action='/demo/link'] button[value=no]")
         .await;
+    // The answer to the form is a page of its own: opening another before it would be undone by it.
+    browser.shows("已拔").await;
 
     let people = [
         ("买买提·吐尔逊", "34990119410305001X"),
@@ -110,6 +112,7 @@ async fn cases_logged_on_screen_with_the_link_cut_survive_a_power_cut_and_arrive
     browser
         .click("form[action='/demo/link'] button[value=yes]")
         .await;
+    browser.shows("已插").await;
     wait_for("县里已收", || {
         pages.iter().all(|page| custody(&village, page) == "county")
     });
