@@ -40,6 +40,8 @@ mod carrier;
 mod dial;
 mod drive;
 mod enrolment;
+#[cfg(feature = "faults")]
+mod faults;
 mod limits;
 mod listen;
 mod live;

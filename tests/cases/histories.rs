@@ -2,7 +2,7 @@
 //! writes, duplicated and overtaken messages, restarts, restored backups and cloned disks.
 //!
 //! `CUNTONG_SEED=17 cargo test -p cuntong-tests --test cases history_of_one_seed` replays one;
-//! `CUNTONG_HISTORIES=100000` makes a long night of it.
+//! `CUNTONG_HISTORIES=100000` makes a long night of it, and `CUNTONG_FIRST` begins with another seed.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -37,14 +37,15 @@ fn live(seed: u64) {
 #[test]
 fn no_history_loses_or_doubles_a_saved_act() {
     let histories = setting("CUNTONG_HISTORIES").unwrap_or(HISTORIES);
-    let next = AtomicU64::new(1);
+    let first = setting("CUNTONG_FIRST").unwrap_or(1);
+    let next = AtomicU64::new(first);
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _worker in 0..workers {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed > histories {
+                    if seed >= first + histories {
                         return;
                     }
                     let lived = catch_unwind(AssertUnwindSafe(|| live(seed)));

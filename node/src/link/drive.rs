@@ -87,7 +87,12 @@ pub(super) async fn run(
     };
     let (incoming_sender, mut incoming) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read(line.receive, line.dictionary, incoming_sender));
-    let writer = tokio::spawn(write(line.send, line.dictionary, queue));
+    let writer = tokio::spawn(write(
+        line.send,
+        line.known.node,
+        line.dictionary,
+        queue,
+    ));
     let heard = early_words(early, &connection, shared);
     let ended = {
         let going = driver.go(&mut incoming);
@@ -332,11 +337,17 @@ impl Driver {
         let connection = self.connection.clone();
         let worked = tokio::task::spawn_blocking(move || {
             let mut work = Work::default();
+            #[cfg(feature = "faults")]
+            let heard = kinds(&inputs);
             for input in inputs {
                 // A violation is told by the session itself: the next effect closes it.
                 let _violation = session.handle(input, of_thread.parts.clock.now());
             }
             work.go_on(&mut session, &of_thread, &peer, &out, teller, &connection);
+            #[cfg(feature = "faults")]
+            for kind in heard {
+                super::faults::at(super::faults::Moment::Done, kind);
+            }
             (session, work)
         });
         let (session, mut work) = worked.await.map_err(|error| lost(&error))?;
@@ -413,6 +424,18 @@ impl Driver {
             Err(_open) => Ended::new(Close::Stop, Reason::HubDown, "the peer ended the session"),
         }
     }
+}
+
+/// The numbers of the messages among the inputs.
+#[cfg(feature = "faults")]
+fn kinds(inputs: &[Input]) -> Vec<u8> {
+    let mut kinds = Vec::new();
+    for input in inputs {
+        if let Input::Message(message) = input {
+            kinds.push(super::faults::kind(&cuntong_protocol::wire::codec::encode(message)));
+        }
+    }
+    kinds
 }
 
 fn end_of(closing: &Closing) -> Ended {

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use cuntong_protocol::wire::{
-    Message,
-    codec::{self, DecodeError},
-    frame::{self, Deflater, Inflater},
-    window::{self, Dictionary},
+use cuntong_protocol::{
+    id::NodeId,
+    wire::{
+        Message,
+        codec::{self, DecodeError},
+        frame::{self, Deflater, Inflater},
+        window::{self, Dictionary},
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::{mpsc, watch},
 };
 
+#[cfg(feature = "faults")]
+use super::faults;
 use super::{
     carrier::{Receiver, Sender},
     limits,
@@ -63,6 +68,8 @@ async fn next(
             return Ok(None);
         };
         let bytes = inflater.message(&frame).map_err(|e| e.to_string())?;
+        #[cfg(feature = "faults")]
+        faults::at(faults::Moment::Came, faults::kind(&bytes));
         match codec::decode(&bytes) {
             Ok(message) => return Ok(Some(message)),
             // A newer minor version says something this one does not know.
@@ -165,12 +172,13 @@ impl Drop for Waiting {
 /// Writes messages until there are no more, then ends the stream.
 pub(super) async fn write(
     mut stream: Sender,
+    peer: NodeId,
     dictionary: Option<Dictionary>,
     mut waiting: Waiting,
 ) {
     let mut deflater = Deflater::default();
     if let Some(Err(error)) = dictionary.map(|d| deflater.prime(&d)) {
-        tracing::error!(%error, "a window cannot be primed");
+        tracing::error!(%peer, %error, "a window cannot be primed");
         return;
     }
     while let Some(message) = waiting.messages.recv().await {
@@ -182,13 +190,17 @@ pub(super) async fn write(
         let frame = match framed {
             Ok(frame) => frame,
             Err(error) => {
-                tracing::error!(%error, "a message of ours does not fit a frame");
+                tracing::error!(%peer, %error, "a message of ours does not fit a frame");
                 return;
             }
         };
+        #[cfg(feature = "faults")]
+        faults::leaves(&mut stream, peer, &message, &frame).await;
         if stream.write_all(&frame).await.is_err() {
             return;
         }
+        #[cfg(feature = "faults")]
+        faults::left(&message).await;
         waiting
             .bytes
             .send_modify(|bytes| *bytes = bytes.saturating_sub(message.len()));

@@ -190,7 +190,7 @@ async fn of_two_sessions_of_one_machine_the_newest_stays_whatever_carries_them()
     let (send, receive) = second.open(false).await.unwrap();
     let (out, queue) = stream::outgoing();
     let dictionary = second.agreed().and_then(|alpn| tls::dictionary(&alpn));
-    drop(tokio::spawn(stream::write(send, dictionary, queue)));
+    drop(tokio::spawn(stream::write(send, node, dictionary, queue)));
     out.send(&hello_of(node, village.links.0.parts.boot));
     // It calls again by QUIC, and that is the newest.
     let gone = tokio::time::timeout(Duration::from_secs(60), second.closed(false)).await;
