@@ -4,8 +4,11 @@
 mod browser;
 mod carriers;
 mod formats;
+mod fuzz;
 mod histories;
 mod hostile;
+mod invariants;
+mod kills;
 mod privacy;
 mod repairs;
 mod sticks;

@@ -50,6 +50,38 @@ fn production(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap_or(text)
 }
 
+/// The crates of the workspace, as cargo tells of them.
+fn packages() -> Vec<serde_json::Value> {
+    let out = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
+        .current_dir(root())
+        .output()
+        .expect("cargo tells its metadata");
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&out.stdout).expect("cargo metadata is JSON");
+    metadata["packages"].as_array().expect("packages").clone()
+}
+
+#[test]
+fn no_product_is_built_to_die_in_the_middle_of_a_message() {
+    for package in packages() {
+        let name = package["name"].as_str().expect("name");
+        let default = &package["features"]["default"];
+        assert!(default.is_null(), "{name} has default features: {default}");
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let features = dependency["features"].as_array().expect("features");
+            let deadly = features.iter().any(|f| f == "faults");
+            assert!(!deadly || name == "cuntong-tests", "{name} asks for faults");
+        }
+    }
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "the drawing is a table")]
 fn crates_depend_on_each_other_only_as_drawn() {
@@ -97,26 +129,13 @@ fn crates_depend_on_each_other_only_as_drawn() {
             &["rusqlite", "quinn", "axum", "tokio"][..],
         ),
     ]);
-    let out = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-            "--offline",
-        ])
-        .current_dir(root())
-        .output()
-        .expect("cargo tells its metadata");
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&out.stdout).expect("cargo metadata is JSON");
-    let packages = metadata["packages"].as_array().expect("packages");
+    let packages = packages();
     assert_eq!(
         packages.len(),
         allowed.len(),
         "a crate is missing from the drawing"
     );
-    for package in packages {
+    for package in &packages {
         let name = package["name"].as_str().expect("name");
         for dependency in package["dependencies"].as_array().expect("dependencies") {
             let to = dependency["name"].as_str().expect("name");

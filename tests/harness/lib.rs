@@ -6,4 +6,5 @@ pub mod county;
 pub mod dice;
 pub mod hostile;
 pub mod process;
+pub mod rig;
 pub mod world;

@@ -17,7 +17,8 @@ mod check;
 mod line;
 mod model;
 
-pub use line::{Line, Meter};
+pub use check::tokens;
+pub use line::{Line, Meter, Trick};
 pub use model::{Deed, Model};
 
 /// A machine at a site.
@@ -54,6 +55,8 @@ pub struct World {
     pub machines: Vec<Machine>,
     pub lines: Vec<Line>,
     pub model: Model,
+    /// Whether steps restore backups and clone disks.
+    pub restores: bool,
     /// What happened, newest last: printed with a failure.
     pub diary: VecDeque<String>,
 }
@@ -72,6 +75,7 @@ impl World {
             machines: Vec::new(),
             lines: lines.iter().map(|(a, b)| Line::new(*a, *b)).collect(),
             model: Model::default(),
+            restores: true,
             diary: VecDeque::new(),
         };
         for (name, site) in sites {
@@ -180,7 +184,8 @@ impl World {
 
     /// Shuts a machine down in order.
     pub fn shut_down(&mut self, at: usize) {
-        if let Some(db) = self.machines[at].db.take() {
+        if let Some(mut db) = self.machines[at].db.take() {
+            db.set_crash_after(None);
             self.machines[at].disk = Some(db.close().expect("a node closes in order"));
         }
         self.hang_up(at);
@@ -203,6 +208,18 @@ impl World {
         let marker = copy_marker(&machine.marker);
         machine.backups.push(Backup { disk, marker });
         self.note(format_args!("backup {at}"));
+    }
+
+    /// Copies a machine's disk, database and marker, while it is off after an orderly stop, and
+    /// starts it again: set back to that as a whole, nothing shows it.
+    pub fn image(&mut self, at: usize) {
+        self.shut_down(at);
+        let machine = &mut self.machines[at];
+        let disk = copy(machine.disk.as_ref().expect("it is off"));
+        let marker = copy_marker(&machine.marker);
+        machine.backups.push(Backup { disk, marker });
+        self.note(format_args!("image {at}"));
+        self.start(at);
     }
 
     /// Replaces a machine's disk by a backup. With `whole`, the marker goes back too, as when a

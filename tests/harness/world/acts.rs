@@ -5,7 +5,7 @@ use cuntong_protocol::{
     act::{Accept, Act, ActBody, Amend, Close, Decide, Open, Publish, Reason, Receive},
     document::Write,
     fields,
-    id::{CaseId, DocId, Kind, Scope, SiteId},
+    id::{CaseId, DocId, Kind, PersonId, Scope, SiteId},
     role::{Level, Role},
     text::Private,
     time::ClockState,
@@ -47,6 +47,18 @@ impl World {
 
     /// A case is logged at a village.
     pub fn log_case(&mut self, at: usize) {
+        let _token = self.log_case_as(at, county::person(self.machines[at].site));
+    }
+
+    /// A case is logged by somebody the directory does not know, as a broken program might: no gate
+    /// takes it. Its token is in no account.
+    pub fn log_case_of_a_stranger(&mut self, at: usize) -> String {
+        let token = self.log_case_as(at, PersonId([9; 8]));
+        self.model.deeds.remove(&token);
+        token
+    }
+
+    fn log_case_as(&mut self, at: usize, person: PersonId) -> String {
         let site = self.machines[at].site;
         let mut unique: [u8; 11] = self.dice.bytes();
         unique[..4].copy_from_slice(&(self.now.0 as u32).to_be_bytes());
@@ -70,7 +82,9 @@ impl World {
             field(fields::NOTE, &token),
         ];
         let bodies = vec![ActBody::Open(open), ActBody::Receive(receive)];
-        self.write(at, case.doc(Kind::Application), token, bodies, writes);
+        let doc = case.doc(Kind::Application);
+        self.write_as(at, person, doc, token.clone(), bodies, writes);
+        token
     }
 
     /// One field of a case is amended where it was received.
@@ -140,6 +154,19 @@ impl World {
         doc: DocId,
         token: String,
         bodies: Vec<ActBody>,
+        writes: Vec<Write>,
+    ) {
+        let person = county::person(self.machines[at].site);
+        self.write_as(at, person, doc, token, bodies, writes);
+    }
+
+    fn write_as(
+        &mut self,
+        at: usize,
+        person: PersonId,
+        doc: DocId,
+        token: String,
+        bodies: Vec<ActBody>,
         mut writes: Vec<Write>,
     ) {
         let site = self.machines[at].site;
@@ -147,7 +174,7 @@ impl World {
             let mut all = Vec::new();
             for body in bodies {
                 let act = Act {
-                    person: county::person(site),
+                    person,
                     role: role_for(site, &body),
                     at: now,
                     clock: ClockState::Ok,

@@ -49,6 +49,7 @@ impl World {
             }
             91..=92 => self.shut_down(at),
             93..=96 => self.start(at),
+            _ if !self.restores => {}
             97 => self.back_up(at),
             98 => {
                 let whole = self.dice.chance(1, 3);
@@ -207,6 +208,30 @@ impl World {
         }
     }
 
+    /// Where on which machine's disk something stands: for whoever reads a failure.
+    fn whereabouts(&self, token: &str) -> String {
+        let mut found = String::new();
+        for (at, machine) in self.machines.iter().enumerate() {
+            let db = machine.db.as_ref().map(Db::connection);
+            let Some(conn) = db.or(machine.disk.as_ref()) else {
+                continue;
+            };
+            for (table, what) in [
+                ("entry", "e.log || ':' || e.seq || ' state ' || e.state"),
+                ("orphan", "e.log || ':' || e.seq || ' until ' || e.until"),
+                ("quarantine", "e.rule || ' ' || e.seq"),
+            ] {
+                let sql = format!("SELECT {what} FROM {table} AS e WHERE instr(e.body, ?1) > 0");
+                let mut query = conn.prepare(&sql).expect("the tables of this version");
+                let rows = query.query_map([token.as_bytes()], |r| r.get::<_, String>(0));
+                for row in rows.expect("it reads").flatten() {
+                    found.push_str(&format!("\nmachine {at}, {table} {row}"));
+                }
+            }
+        }
+        found
+    }
+
     fn every_deed_is_at_the_hub_once(&self) {
         let hub = self.machines[0].db.as_ref().expect("the hub is on");
         let held = tokens(hub);
@@ -214,8 +239,9 @@ impl World {
             let times = held.get(&(deed.doc, token.clone())).copied().unwrap_or(0);
             if times != 1 {
                 self.fail(&format!(
-                    "{token}, saved at {}, is at the hub {times} times",
-                    deed.at
+                    "{token}, saved at {}, is at the hub {times} times{}",
+                    deed.at,
+                    self.whereabouts(token)
                 ));
             }
         }
@@ -241,8 +267,12 @@ pub(super) fn documents(db: &Db) -> Vec<DocId> {
         .collect()
 }
 
-/// How often each token stands in each document of a store.
-fn tokens(db: &Db) -> BTreeMap<(DocId, String), usize> {
+/// How often each token stands in each document of a store. The token of a case that was logged is
+/// its number, or what follows a hyphen in it.
+///
+/// # Panics
+/// When the store does not read.
+pub fn tokens(db: &Db) -> BTreeMap<(DocId, String), usize> {
     let mut found = BTreeMap::new();
     for id in documents(db) {
         let doc: Doc = db.doc(id).expect("documents load").expect("it is listed");
@@ -256,7 +286,7 @@ fn tokens(db: &Db) -> BTreeMap<(DocId, String), usize> {
 
 fn tokens_of(reading: &Reading) -> Vec<String> {
     let token = |body: &ActBody| match body {
-        ActBody::Receive(b) => b.number.split_once('-').map(|(_, t)| t.to_owned()),
+        ActBody::Receive(b) => b.number.rsplit('-').next().map(str::to_owned),
         ActBody::Amend(b) => Some(b.reason.clone()),
         ActBody::Accept(b) => Some(b.note.clone()),
         ActBody::Review(b) => Some(b.text.clone()),

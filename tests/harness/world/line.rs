@@ -112,6 +112,19 @@ impl Line {
         self.call.as_ref().map_or(0, |c| c[end].coming.len())
     }
 
+    /// Messages on the way to an end, the next one first.
+    pub fn on_the_way(&self, end: usize) -> impl Iterator<Item = &[u8]> {
+        let call = self.call.iter();
+        call.flat_map(move |ends| ends[end].coming.iter().map(Vec::as_slice))
+    }
+
+    /// Puts other messages in the place of those on the way to an end.
+    pub fn replay(&mut self, end: usize, messages: Vec<Vec<u8>>) {
+        if let Some(call) = &mut self.call {
+            call[end].coming = messages.into();
+        }
+    }
+
     const fn machine(&self, end: usize) -> usize {
         if end == CALLER {
             self.caller

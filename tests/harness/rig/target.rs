@@ -1,0 +1,178 @@
+//! Where a process can be ended: at every moment of every message between any two neighbours.
+
+use super::{HUB, ROLES, TOWN, VILLAGE};
+
+/// Numbers and names of the messages, as `docs/formats/wire.md` has them.
+pub const KINDS: [(u8, &str); 17] = [
+    (1, "HELLO"),
+    (2, "WELCOME"),
+    (3, "PUSH"),
+    (4, "ACK"),
+    (5, "NACK"),
+    (6, "PROOF"),
+    (7, "HEADS"),
+    (8, "WANT"),
+    (9, "BUSY"),
+    (10, "FORK"),
+    (11, "UPGRADE"),
+    (12, "CTRL"),
+    (13, "SEEN"),
+    (14, "PACK"),
+    (15, "WHOLE"),
+    (16, "VECTOR"),
+    (18, "SKETCH"),
+];
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    Ready,
+    Half,
+    Sent,
+    Came,
+    Done,
+}
+
+impl Moment {
+    pub const ALL: [Self; 5] = [Self::Ready, Self::Half, Self::Sent, Self::Came, Self::Done];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Half => "half",
+            Self::Sent => "sent",
+            Self::Came => "came",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// What makes two nodes say a kind of message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipe {
+    /// All were apart, worked, and meet.
+    Apart,
+    /// They are connected, and somebody works.
+    Live,
+    /// There is a new control document at this machine.
+    Control(usize),
+    /// This machine hears first that somebody's time at the desk is over.
+    Refusal(usize),
+    /// The township's disk lost the last change of a document; it meets this neighbour.
+    Damage(usize),
+    /// This machine is set back as a whole; when `works`, it works before it meets the others. That
+    /// neighbour stays away meanwhile.
+    SetBack {
+        machine: usize,
+        works: bool,
+        away: Option<usize>,
+    },
+}
+
+/// One way to pull the plug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    pub kind: u8,
+    pub from: usize,
+    pub to: usize,
+    pub moment: Moment,
+    pub nth: u32,
+    pub recipe: Recipe,
+}
+
+impl Target {
+    /// Who is ended.
+    pub const fn victim(&self) -> usize {
+        match self.moment {
+            Moment::Ready | Moment::Half | Moment::Sent => self.from,
+            Moment::Came | Moment::Done => self.to,
+        }
+    }
+
+    /// The name of its kind.
+    pub fn name(&self) -> &'static str {
+        let found = KINDS.iter().find(|(number, _)| *number == self.kind);
+        found.map_or("?", |(_, name)| name)
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} {} → {}, {} {}, {:?}",
+            self.name(),
+            ROLES[self.from],
+            ROLES[self.to],
+            self.moment.word(),
+            self.nth,
+            self.recipe
+        )
+    }
+}
+
+/// Every kind that nodes of one version say, both ways where both say it. BUSY is not among them (a node
+/// that has no room closes the connection with that word), nor is UPGRADE (it takes another version).
+#[rustfmt::skip]
+const SAID: &[(u8, usize, usize, Recipe)] = &[
+    (1, VILLAGE, TOWN, Recipe::Apart),
+    (1, TOWN, HUB, Recipe::Apart),
+    (2, TOWN, VILLAGE, Recipe::Apart),
+    (2, HUB, TOWN, Recipe::Apart),
+    (3, VILLAGE, TOWN, Recipe::Damage(VILLAGE)),
+    (3, TOWN, VILLAGE, Recipe::Damage(VILLAGE)),
+    (3, TOWN, HUB, Recipe::Damage(HUB)),
+    (3, HUB, TOWN, Recipe::Damage(HUB)),
+    (4, VILLAGE, TOWN, Recipe::Live),
+    (4, TOWN, VILLAGE, Recipe::Apart),
+    (4, TOWN, HUB, Recipe::Live),
+    (4, HUB, TOWN, Recipe::Apart),
+    (5, TOWN, VILLAGE, Recipe::Refusal(TOWN)),
+    (5, HUB, TOWN, Recipe::Refusal(HUB)),
+    (6, VILLAGE, TOWN, Recipe::Apart),
+    (6, TOWN, VILLAGE, Recipe::Live),
+    (6, TOWN, HUB, Recipe::Apart),
+    (6, HUB, TOWN, Recipe::Live),
+    (7, TOWN, VILLAGE, Recipe::Damage(VILLAGE)),
+    (7, HUB, TOWN, Recipe::Damage(HUB)),
+    (8, VILLAGE, TOWN, Recipe::Damage(VILLAGE)),
+    (8, TOWN, VILLAGE, Recipe::Damage(VILLAGE)),
+    (8, TOWN, HUB, Recipe::Damage(HUB)),
+    (8, HUB, TOWN, Recipe::Damage(HUB)),
+    (10, TOWN, VILLAGE, Recipe::SetBack { machine: VILLAGE, works: true, away: None }),
+    (10, HUB, TOWN, Recipe::SetBack { machine: TOWN, works: true, away: Some(VILLAGE) }),
+    (10, VILLAGE, TOWN, Recipe::SetBack { machine: TOWN, works: true, away: Some(HUB) }),
+    (12, HUB, TOWN, Recipe::Control(HUB)),
+    (12, TOWN, VILLAGE, Recipe::Control(HUB)),
+    (12, VILLAGE, TOWN, Recipe::Control(VILLAGE)),
+    (12, TOWN, HUB, Recipe::Control(VILLAGE)),
+    (13, TOWN, HUB, Recipe::Apart),
+    (14, VILLAGE, TOWN, Recipe::Apart),
+    (14, TOWN, VILLAGE, Recipe::Live),
+    (14, TOWN, HUB, Recipe::Apart),
+    (14, HUB, TOWN, Recipe::Apart),
+    (15, TOWN, VILLAGE, Recipe::SetBack { machine: TOWN, works: false, away: None }),
+    (15, HUB, TOWN, Recipe::SetBack { machine: HUB, works: false, away: None }),
+    (16, VILLAGE, TOWN, Recipe::SetBack { machine: TOWN, works: false, away: None }),
+    (16, TOWN, HUB, Recipe::SetBack { machine: HUB, works: false, away: None }),
+    (18, VILLAGE, TOWN, Recipe::Damage(VILLAGE)),
+    (18, TOWN, HUB, Recipe::Damage(HUB)),
+];
+
+/// All of them, kind by kind.
+pub fn targets() -> Vec<Target> {
+    let mut all = Vec::new();
+    for moment in Moment::ALL {
+        for (kind, from, to, recipe) in SAID {
+            all.push(Target {
+                kind: *kind,
+                from: *from,
+                to: *to,
+                moment,
+                nth: 1,
+                recipe: *recipe,
+            });
+        }
+    }
+    all
+}
