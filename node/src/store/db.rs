@@ -138,7 +138,7 @@ impl Db {
     /// # Errors
     /// A failing disk; the next start then begins a new epoch.
     pub fn close(mut self) -> Result<Connection> {
-        self.write_marker(true)?;
+        self.sign_off()?;
         Ok(self.conn)
     }
 

@@ -176,6 +176,18 @@ impl Db {
         self.write_marker(false)
     }
 
+    /// Notes an orderly stop. The nonce becomes another one with it: a copy made while the node ran is
+    /// not what it stopped with, and is a restored backup even before the next start.
+    pub(super) fn sign_off(&mut self) -> Result<()> {
+        if self.state.identity.is_some() {
+            let stop = blake3::derive_key("cuntong 2026 stop", &self.nonce);
+            self.nonce.copy_from_slice(&stop[..16]);
+            let nonce = self.nonce;
+            self.transact(|db| db.set_meta("nonce", &nonce))?;
+        }
+        self.write_marker(true)
+    }
+
     fn read_marker(&self) -> Result<Option<MarkerState>> {
         self.marker.read().map_err(|e| StoreError::File {
             path: "marker".into(),
