@@ -36,9 +36,6 @@ mod tests;
 
 pub use read::unpack;
 
-/// Operations of a genesis.
-const GENESIS_OPS: u64 = 4;
-
 /// How a document is named: bits 0 and 1 of an entry's flags.
 const NAME: u8 = 0b11;
 /// By the last entry about it in this log: so many positions back.
@@ -189,12 +186,7 @@ impl<E> UnpackError<E> {
 /// The genesis of a document, which no log holds.
 fn genesis(doc: DocId) -> Option<Known> {
     let hash = *Doc::new(doc).heads().first()?;
-    Some(Known {
-        hash,
-        seq: 1,
-        max_op: GENESIS_OPS,
-        at: Millis(0),
-    })
+    Some(Known::of_genesis(hash))
 }
 
 /// The entries so far of a batch that is packed or unpacked, before those of the store.
