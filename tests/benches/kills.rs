@@ -18,7 +18,10 @@ use serde_json::json;
 type Tally = BTreeMap<(u8, usize), [usize; 5]>;
 
 fn main() {
-    let numbers: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let numbers: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let number = |at: usize| numbers.get(at).and_then(|n| n.parse::<u64>().ok());
     let (count, seed) = (number(0).unwrap_or(200), number(1).unwrap_or(1));
     let mut left = order(seed);
@@ -28,10 +31,12 @@ fn main() {
     let all = left.clone();
     let mut rounds = Rounds::new(seed);
     let (mut tally, mut missed, mut most) = (Tally::new(), Vec::new(), 0);
+    let mut met_again = 0;
     for n in 0..count {
         let target = all[n as usize % all.len()];
         let outcome = rounds.round(target);
         most = most.max(outcome.again);
+        met_again += u32::from(outcome.met_again);
         println!(
             "{}",
             json!({
@@ -42,6 +47,7 @@ fn main() {
                 "moment": target.moment.word(),
                 "killed": ROLES[target.victim()],
                 "struck": outcome.struck,
+                "met_again": outcome.met_again,
                 "again_bytes": outcome.again,
             })
         );
@@ -54,6 +60,7 @@ fn main() {
         }
     }
     print(&tally, &missed, most);
+    println!("Rounds whose last receipts came with another meeting: {met_again}");
 }
 
 /// Every target once, in an order of the seed.
@@ -67,14 +74,23 @@ fn order(seed: u64) -> Vec<Target> {
 }
 
 fn print(tally: &Tally, missed: &[Target], most: u64) {
-    println!("\n| kind | killed | ready | half | sent | came | done |\n|---|---|--:|--:|--:|--:|--:|");
+    println!(
+        "\n| kind | killed | ready | half | sent | came | done |\n|---|---|--:|--:|--:|--:|--:|"
+    );
     for ((kind, role), counts) in tally {
         let name = KINDS.iter().find(|(number, _)| number == kind);
         let counts = counts.map(|n| n.to_string()).join(" | ");
-        println!("| {} | {} | {counts} |", name.map_or("?", |n| n.1), ROLES[*role]);
+        println!(
+            "| {} | {} | {counts} |",
+            name.map_or("?", |n| n.1),
+            ROLES[*role]
+        );
     }
     let struck: usize = tally.values().flatten().sum();
-    println!("\n{struck} killed at the moment, {} from outside because it did not come:", missed.len());
+    println!(
+        "\n{struck} killed at the moment, {} from outside because it did not come:",
+        missed.len()
+    );
     for target in missed {
         println!("- {target}");
     }

@@ -19,7 +19,8 @@ use cuntong_protocol::{
     id::{DocId, Kind, Writer},
     log::{Entry, LogHead},
     wire::{
-        Message, bundle::Header,
+        Message,
+        bundle::Header,
         codec, elide,
         frame::{Deflater, Inflater},
         pack::{self, Pack, UnpackError},
@@ -42,7 +43,9 @@ const VILLAGE: usize = 2;
 const LINE: usize = 1;
 
 fn folder(reader: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(reader)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz")
+        .join(reader)
 }
 
 /// A village's store, and what its session with the township said.
@@ -96,7 +99,10 @@ fn corpus(scene: &mut Scene) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     let chunks = bodies(scene.world.db(TOWN));
     files.insert("elide", chunks.iter().take(6).cloned().collect());
     files.insert("chunk", chunks);
-    files.insert("sketch", vec![drawn(0, 3).message().bytes, drawn(0, 40).message().bytes]);
+    files.insert(
+        "sketch",
+        vec![drawn(0, 3).message().bytes, drawn(0, 40).message().bytes],
+    );
     let header = Header {
         county: county::county().county,
         from: county::node_of(county::SHIQIAO),
@@ -113,7 +119,9 @@ fn corpus(scene: &mut Scene) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
 /// A frame's content, as the first of a stream; behind its length.
 fn framed(message: &[u8]) -> Vec<u8> {
     let mut deflater = Deflater::default();
-    deflater.prime(&DICTIONARIES[0]).expect("it is a dictionary");
+    deflater
+        .prime(&DICTIONARIES[0])
+        .expect("it is a dictionary");
     let frame = window::frame(&mut deflater, message).expect("it fits");
     let (_length, taken) = (1..=window::LENGTH_BYTES_MAX)
         .find_map(|have| window::length(&frame[..have]).ok().flatten())
@@ -162,7 +170,9 @@ fn read(reader: &str, bytes: &[u8], scene: &mut Scene) -> bool {
         }
         "frame" => {
             let mut inflater = Inflater::default();
-            inflater.prime(&DICTIONARIES[0]).expect("it is a dictionary");
+            inflater
+                .prime(&DICTIONARIES[0])
+                .expect("it is a dictionary");
             inflater.message(bytes).is_ok()
         }
         "pack" => unpack(bytes, scene.world.db(VILLAGE)),

@@ -138,7 +138,7 @@ impl Rig {
             next: 0,
         };
         rig.heal();
-        rig.settle("the first meeting");
+        let _met_again = rig.settle("the first meeting");
         rig
     }
 
@@ -261,12 +261,7 @@ impl Rig {
 
     /// From now on the machine ends at that moment.
     fn arm(&self, target: &Target) {
-        let told = format!(
-            "{} {} {}\n",
-            target.moment.word(),
-            target.kind,
-            target.nth
-        );
+        let told = format!("{} {} {}\n", target.moment.word(), target.kind, target.nth);
         let path = self.file(target.victim(), "fault");
         let new = path.with_extension("new");
         fs::write(&new, told).expect("the fault is written");
@@ -279,7 +274,8 @@ impl Rig {
     }
 
     fn pause(&self) {
-        self.runtime.block_on(async { tokio::time::sleep(LOOK).await });
+        self.runtime
+            .block_on(async { tokio::time::sleep(LOOK).await });
     }
 
     /// Waits for a while for something.

@@ -41,5 +41,8 @@ fn invariant_13_an_idle_session_has_less_than_64_kb() {
     }
     let each = resident().saturating_sub(before) / (2 * CALLS);
     assert!(each < SESSION_MAX, "{each} bytes a session");
-    assert!(each > 100, "{each} bytes a session: the sessions are not there");
+    assert!(
+        each > 100,
+        "{each} bytes a session: the sessions are not there"
+    );
 }

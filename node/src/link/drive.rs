@@ -87,12 +87,7 @@ pub(super) async fn run(
     };
     let (incoming_sender, mut incoming) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read(line.receive, line.dictionary, incoming_sender));
-    let writer = tokio::spawn(write(
-        line.send,
-        line.known.node,
-        line.dictionary,
-        queue,
-    ));
+    let writer = tokio::spawn(write(line.send, line.known.node, line.dictionary, queue));
     let heard = early_words(early, &connection, shared);
     let ended = {
         let going = driver.go(&mut incoming);
@@ -432,7 +427,9 @@ fn kinds(inputs: &[Input]) -> Vec<u8> {
     let mut kinds = Vec::new();
     for input in inputs {
         if let Input::Message(message) = input {
-            kinds.push(super::faults::kind(&cuntong_protocol::wire::codec::encode(message)));
+            kinds.push(super::faults::kind(&cuntong_protocol::wire::codec::encode(
+                message,
+            )));
         }
     }
     kinds

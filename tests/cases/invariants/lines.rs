@@ -123,7 +123,10 @@ fn invariant_05_a_session_cut_at_any_message_goes_on_and_sends_little_twice() {
                 twice.hear(&mut window, message);
             }
         });
-        let lost: Vec<_> = world.lines[LINE].on_the_way(CALLEE).map(<[u8]>::to_vec).collect();
+        let lost: Vec<_> = world.lines[LINE]
+            .on_the_way(CALLEE)
+            .map(<[u8]>::to_vec)
+            .collect();
         for bytes in lost {
             twice.hear(&mut window, &codec::decode(&bytes).expect("it decodes"));
         }
@@ -139,7 +142,11 @@ fn invariant_05_a_session_cut_at_any_message_goes_on_and_sends_little_twice() {
                 twice.hear(&mut window, message);
             }
         });
-        assert!(twice.bytes <= AGAIN_MAX, "cut after {cut}: {} bytes twice", twice.bytes);
+        assert!(
+            twice.bytes <= AGAIN_MAX,
+            "cut after {cut}: {} bytes twice",
+            twice.bytes
+        );
         most = most.max(twice.bytes);
         let scopes = policy::scopes_read_by(county::county().trust().places(), county::SHIQIAO);
         let [town, village] =
@@ -232,7 +239,14 @@ fn invariant_08_a_village_hears_of_its_own_scopes_alone_and_of_none_once_they_ar
         let places = county::county().trust().places();
         let mine = policy::scopes_read_by(places, county::BEIXIANG);
         let under_way = world.lines[LINE].on_the_way(CALLER).count();
-        world.tell(LINE, CALLEE, Input::Scopes { mine, peer: Vec::new() });
+        world.tell(
+            LINE,
+            CALLEE,
+            Input::Scopes {
+                mine,
+                peer: Vec::new(),
+            },
+        );
         let mut heard = 0;
         let _rest = talk(&mut world, LINE, 500, |end, message| {
             only_own(end, message);

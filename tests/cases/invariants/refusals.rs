@@ -66,7 +66,9 @@ fn invariant_11_a_refusal_reaches_its_author_once_through_any_cut() {
         world.settle();
         world.settle();
         let told = world.db(VILLAGE).rejections(None, 100).expect("it reads");
-        let one = told.iter().all(|t| t.rejection.hash == told[0].rejection.hash);
+        let one = told
+            .iter()
+            .all(|t| t.rejection.hash == told[0].rejection.hash);
         assert!(one && !told.is_empty(), "cut after {cut}: {told:?}");
         // The township refused it, and the hub what the township does not vouch for.
         let by: BTreeSet<_> = told.iter().map(|t| t.rejection.by).collect();

@@ -18,14 +18,37 @@ use serde_json::Value;
 use super::{HUB, LOOKS, ROLES, Rig, TOWN, VILLAGE};
 use crate::world::tokens;
 
+/// Looks before the county is made to meet once more: twenty seconds.
+const PATIENCE: usize = 500;
+
 impl Rig {
-    /// Waits until everybody holds the same and everything is covered by a receipt of the county.
+    /// Waits until everybody holds the same and everything is covered by a receipt of the county; answers
+    /// whether another meeting was needed for that.
     ///
     /// # Panics
     /// When that does not come about.
-    pub(super) fn settle(&mut self, what: &str) {
+    pub(super) fn settle(&mut self, what: &str) -> bool {
+        if self.rests(PATIENCE).is_ok() {
+            return false;
+        }
+        // Whose receipts were lost with its past asks for them when it calls again.
+        for up in [false, true] {
+            self.plug(HUB, up);
+            self.plug(VILLAGE, up);
+        }
+        let rests = self.rests(LOOKS);
+        if let Err(last) = rests {
+            let folder = self.keep_folder();
+            let folder = folder.display();
+            panic!("{what}: the county does not come to rest: {last}\n{folder}");
+        }
+        true
+    }
+
+    /// Whether the county comes to rest within so many looks; else what is missing.
+    fn rests(&mut self, looks: usize) -> Result<(), String> {
         let mut last = String::new();
-        let rests = self.within(LOOKS, |rig| {
+        let rests = self.within(looks, |rig| {
             let all: Option<Vec<Value>> = [HUB, TOWN, VILLAGE]
                 .into_iter()
                 .map(|at| rig.ask(at, &Request::Status)?.ok())
@@ -42,7 +65,7 @@ impl Rig {
                 }
             }
         });
-        assert!(rests, "{what}: the county does not come to rest: {last}");
+        if rests { Ok(()) } else { Err(last) }
     }
 
     /// What must hold once it has: vectors and documents are equal, every saved act is at the
@@ -110,7 +133,9 @@ impl Rig {
         });
         if open != self.refused.len() {
             let wanted = self.refused.len();
-            return Err(format!("{open} refusals in the tray, not {wanted}: {listed}"));
+            return Err(format!(
+                "{open} refusals in the tray, not {wanted}: {listed}"
+            ));
         }
         Ok(())
     }
@@ -147,11 +172,15 @@ fn unsettled(all: &[Value]) -> Option<String> {
         let (Some(mine), Some(theirs)) = (digests(below), digests(above)) else {
             return Some("no digests".to_owned());
         };
-        let other = mine.iter().find(|(scope, sum)| theirs.get(*scope) != Some(sum));
-        if let Some((scope, _)) = other {
+        // Everything that is written in this county all three may read.
+        let mut scopes = mine.keys().chain(theirs.keys());
+        let other = scopes.find(|scope| mine.get(*scope) != theirs.get(*scope));
+        if let Some(scope) = other {
             let (mine, theirs) = (&all[below]["entries"], &all[above]["entries"]);
             let role = ROLES[below];
-            return Some(format!("{scope} differs at {role}: {mine} and {theirs} entries"));
+            return Some(format!(
+                "{scope} differs at {role}: {mine} and {theirs} entries"
+            ));
         }
     }
     None

@@ -17,6 +17,8 @@ use super::{HUB, ROLES, Recipe, Rig, TOWN, Target, VILLAGE, document, tape::Byte
 const STRIKE_LOOKS: usize = 150;
 /// Rounds in one county: afterwards another one is founded.
 const ROUNDS_OF_A_COUNTY: usize = 20;
+/// Cases of a village that was away for weeks.
+const BACKLOG: usize = 100;
 /// What may be sent twice after a cut, bytes.
 const AGAIN_MAX: u64 = 64 * 1024;
 /// Everything that is a node's besides its settings.
@@ -29,6 +31,8 @@ pub struct Outcome {
     pub target: Target,
     /// It ended at that very moment; else it was ended from outside.
     pub struck: bool,
+    /// Only another meeting brought the last receipts.
+    pub met_again: bool,
     /// Bytes of entries given twice, the most of any pair of neighbours.
     pub again: u64,
 }
@@ -80,23 +84,23 @@ impl Rounds {
 impl Rig {
     fn round(&mut self, target: Target) -> Outcome {
         let _before = self.read_tapes();
-        self.tape.new_round(matches!(target.recipe, Recipe::Damage(_)));
+        self.tape
+            .new_round(matches!(target.recipe, Recipe::Damage(_)));
         self.prepare(&target);
         let victim = target.victim();
-        let struck = self.within(STRIKE_LOOKS, |rig| {
-            rig.ended(victim) && rig.struck(victim)
-        });
+        let struck = self.within(STRIKE_LOOKS, |rig| rig.ended(victim) && rig.struck(victim));
         if !struck {
             let by_itself = self.machines[victim].child.is_some() && self.ended(victim);
             assert!(!by_itself, "{target}: {} ended by itself", ROLES[victim]);
             self.kill(victim);
         }
         self.heal();
-        self.settle(&target.to_string());
+        let met_again = self.settle(&target.to_string());
         let again = self.read_tapes();
         Outcome {
             target,
             struck,
+            met_again,
             again: again.into_values().max().unwrap_or(0),
         }
     }
@@ -117,6 +121,15 @@ impl Rig {
             Recipe::Apart => {
                 self.part();
                 self.work();
+                self.arm(target);
+                self.meet(&[HUB, VILLAGE]);
+            }
+            Recipe::Backlog => {
+                self.part();
+                self.work();
+                for _case in 0..BACKLOG {
+                    self.log();
+                }
                 self.arm(target);
                 self.meet(&[HUB, VILLAGE]);
             }
@@ -144,12 +157,14 @@ impl Rig {
 
     /// Nobody is connected with anybody.
     fn part(&self) {
-        self.plug(HUB, false);
-        self.plug(VILLAGE, false);
+        for at in [HUB, TOWN, VILLAGE] {
+            self.plug(at, false);
+        }
     }
 
+    /// The township meets these.
     fn meet(&self, who: &[usize]) {
-        for at in who {
+        for at in [TOWN].iter().chain(who) {
             self.plug(*at, true);
         }
     }
@@ -204,7 +219,9 @@ impl Rig {
             };
             let scope = |all: &serde_json::Value| {
                 let digests = all["digests"].as_object()?.clone();
-                digests.into_iter().find(|(s, _)| s.starts_with("application"))
+                digests
+                    .into_iter()
+                    .find(|(s, _)| s.starts_with("application"))
             };
             scope(&town).is_some() && scope(&town) == scope(&village)
         });
@@ -214,11 +231,11 @@ impl Rig {
     /// The township's disk forgets the last changes of a document.
     fn damage(&mut self, target: &Target, neighbour: usize) {
         let case = self.accepted();
-        self.settle("before the damage");
+        let _met_again = self.settle("before the damage");
         let doc = case.parse::<CaseId>().expect("an id").doc(Kind::Handling);
         let old = row(&self.dir(TOWN).join(DATABASE), doc);
         assert!(self.review(&case), "the township notes something");
-        self.settle("the note");
+        let _met_again = self.settle("the note");
         self.part();
         self.stop(TOWN);
         put_back(&self.dir(TOWN).join(DATABASE), doc, &old);
@@ -236,7 +253,7 @@ impl Rig {
     /// A machine is set back as a whole, as a virtual machine is.
     fn set_back(&mut self, target: &Target, machine: usize, works: bool, away: Option<usize>) {
         let case = self.accepted();
-        self.settle("before it is kept");
+        let _met_again = self.settle("before it is kept");
         self.stop(machine);
         let kept = self.folder.path().join("kept");
         copy(self.dir(machine), &kept);
@@ -244,7 +261,7 @@ impl Rig {
         self.work();
         let _noted = self.review(&case);
         self.log();
-        self.settle("what will be lost");
+        let _met_again = self.settle("what will be lost");
         let _again = self.read_tapes();
         for at in [HUB, TOWN, VILLAGE] {
             self.plug(at, false);
@@ -296,7 +313,11 @@ fn row(database: &Path, doc: DocId) -> Row {
 fn put_back(database: &Path, doc: DocId, old: &Row) {
     let conn = Connection::open(database).expect("it opens");
     let now: i64 = conn
-        .query_row("SELECT digest FROM document WHERE id = ?1", [&doc.0[..]], |r| r.get(0))
+        .query_row(
+            "SELECT digest FROM document WHERE id = ?1",
+            [&doc.0[..]],
+            |r| r.get(0),
+        )
         .expect("the document is there");
     let scope = doc.scope().expect("a document of a scope");
     let rows = conn.execute(

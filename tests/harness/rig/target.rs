@@ -52,6 +52,8 @@ impl Moment {
 pub enum Recipe {
     /// All were apart, worked, and meet.
     Apart,
+    /// The same, with weeks of the village's work to bring.
+    Backlog,
     /// They are connected, and somebody works.
     Live,
     /// There is a new control document at this machine.
@@ -124,9 +126,9 @@ const SAID: &[(u8, usize, usize, Recipe)] = &[
     (3, TOWN, HUB, Recipe::Damage(HUB)),
     (3, HUB, TOWN, Recipe::Damage(HUB)),
     (4, VILLAGE, TOWN, Recipe::Live),
-    (4, TOWN, VILLAGE, Recipe::Apart),
+    (4, TOWN, VILLAGE, Recipe::Backlog),
     (4, TOWN, HUB, Recipe::Live),
-    (4, HUB, TOWN, Recipe::Apart),
+    (4, HUB, TOWN, Recipe::Backlog),
     (5, TOWN, VILLAGE, Recipe::Refusal(TOWN)),
     (5, HUB, TOWN, Recipe::Refusal(HUB)),
     (6, VILLAGE, TOWN, Recipe::Apart),
@@ -147,9 +149,9 @@ const SAID: &[(u8, usize, usize, Recipe)] = &[
     (12, VILLAGE, TOWN, Recipe::Control(VILLAGE)),
     (12, TOWN, HUB, Recipe::Control(VILLAGE)),
     (13, TOWN, HUB, Recipe::Apart),
-    (14, VILLAGE, TOWN, Recipe::Apart),
+    (14, VILLAGE, TOWN, Recipe::Backlog),
     (14, TOWN, VILLAGE, Recipe::Live),
-    (14, TOWN, HUB, Recipe::Apart),
+    (14, TOWN, HUB, Recipe::Backlog),
     (14, HUB, TOWN, Recipe::Apart),
     (15, TOWN, VILLAGE, Recipe::SetBack { machine: TOWN, works: false, away: None }),
     (15, HUB, TOWN, Recipe::SetBack { machine: HUB, works: false, away: None }),
@@ -169,7 +171,12 @@ pub fn targets() -> Vec<Target> {
                 from: *from,
                 to: *to,
                 moment,
-                nth: 1,
+                // Of a long backlog not the first batch.
+                nth: if *kind == 14 && *recipe == Recipe::Backlog {
+                    2
+                } else {
+                    1
+                },
                 recipe: *recipe,
             });
         }

@@ -51,14 +51,14 @@ impl Rig {
 
     /// Id and number of a new case; `None` when the village was off or ended before it answered.
     fn log_as(&mut self, login: &str) -> Option<(String, String)> {
-        let token = self.token();
+        let note = self.note();
         let request = Request::CaseLog(CaseLog {
             login: login.to_owned(),
             item: "990050004000".to_owned(),
             name: "买买提·吐尔逊".to_owned(),
             id: citizen(self.next),
             phone: Some("13800000000".to_owned()),
-            fields: [("note".to_owned(), token)].into(),
+            fields: [("note".to_owned(), note)].into(),
             mandate: true,
             ..CaseLog::default()
         });
@@ -66,6 +66,14 @@ impl Rig {
         let logged = logged.unwrap_or_else(|why| panic!("a case is not taken: {why}"));
         let text = |key: &str| logged[key].as_str().expect("it is text").to_owned();
         Some((text("case"), text("number")))
+    }
+
+    /// What somebody may have typed: no two are alike, and it hardly compresses.
+    fn note(&mut self) -> String {
+        self.next += 1;
+        let signs = 40 + self.dice.below(160);
+        let sign = |_n| char::from_u32(0x4e00 + self.dice.below(0x5000) as u32);
+        (0..signs).filter_map(sign).collect()
     }
 
     /// The township takes the next step of some case it knows.
@@ -120,7 +128,7 @@ impl Rig {
                 return case;
             }
             self.log();
-            self.settle("a case for the township");
+            let _met_again = self.settle("a case for the township");
             self.handle();
         }
         panic!("the township accepts nothing");
