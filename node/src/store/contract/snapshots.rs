@@ -6,13 +6,16 @@ use cuntong_protocol::{
     id::{DocId, Kind, Scope},
     limits,
     sync::Given,
-    wire::snap::{Reached, Sheet},
+    wire::snap::{self, Reached, Sheet},
 };
+use rusqlite::Connection;
 
 use super::sessions::{Sent, meet, meet_until};
 use crate::store::{
-    Db,
-    fixture::{County, HUB, NOW, SHIQIAO, TOWN, acts, assert_equal, case, log_case, send, write},
+    Db, Derived, Opening,
+    fixture::{
+        County, HUB, NOW, SHIQIAO, TOWN, acts, assert_equal, case, log_case, opening, send, write,
+    },
 };
 
 const CASES: u8 = 12;
@@ -50,7 +53,7 @@ fn sheet_of(db: &Db, id: DocId) -> Sheet {
     let part = db
         .next_sheets(&scopes, &Reached::default(), limits::SNAP_PART_BYTES, NOW)
         .unwrap();
-    let sheets = cuntong_protocol::wire::snap::read(&part.bytes).unwrap();
+    let sheets = snap::read(&part.bytes).unwrap();
     sheets.into_iter().find(|sheet| sheet.id == id).unwrap()
 }
 
@@ -186,4 +189,65 @@ fn nobody_below_gives_documents_ahead_of_their_logs() {
         true
     });
     assert_eq!(snaps, 0);
+}
+
+/// Rows of cases: those with an odd number are open, greater numbers are newer.
+static LIST: Derived = Derived {
+    version: 1,
+    sql: "CREATE TABLE list (n INTEGER PRIMARY KEY, case_id BLOB, site INTEGER, open INTEGER)",
+    tables: &["list"],
+    compare: &["SELECT * FROM list ORDER BY n"],
+    cases: "SELECT n, case_id FROM list WHERE site = ?1 AND open = ?2 AND n < ?3
+            ORDER BY n DESC LIMIT ?4",
+    refresh: |conn, _trust, doc, _load| {
+        let Some(case) = doc.case() else {
+            return Ok(());
+        };
+        let n = case.0[14];
+        conn.execute(
+            "INSERT OR IGNORE INTO list VALUES (?1, ?2, ?3, ?4)",
+            (n, &case.0[..], case.site().0, n % 2),
+        )?;
+        Ok(())
+    },
+};
+
+#[test]
+fn open_cases_come_before_closed_ones_and_the_newest_first() {
+    let county = County::new();
+    let mut village = county.node(SHIQIAO);
+    for n in 1..=6 {
+        log_case(&mut village, n, "张三");
+    }
+    let conn = Connection::open_in_memory().unwrap();
+    let start = Opening {
+        derived: &LIST,
+        ..opening(HUB, 1)
+    };
+    let mut hub = county.enrol(Db::open(conn, start).unwrap(), HUB);
+    send(&village, &mut hub, false);
+    write(&mut hub, case(SHIQIAO, 5).doc(Kind::Handling), "属实");
+    let scopes = [Kind::Application, Kind::Handling].map(|kind| Scope {
+        kind,
+        site: SHIQIAO,
+    });
+    // One document at a time: each part goes on where the one before it ended.
+    let (mut reached, mut order, mut lefts) = (Reached::default(), Vec::new(), Vec::new());
+    loop {
+        let part = hub.next_sheets(&scopes, &reached, 1, NOW).unwrap();
+        for sheet in snap::read(&part.bytes).unwrap_or_default() {
+            order.push((sheet.id.0[15], sheet.id.scope().unwrap().kind));
+        }
+        lefts.push(part.left);
+        if part.left == 0 {
+            break;
+        }
+        reached = part.reached;
+    }
+    let application = |n| (n, Kind::Application);
+    let handled = (5, Kind::Handling);
+    let closed = [application(6), application(4), application(2)];
+    let open = [application(5), handled, application(3), application(1)];
+    assert_eq!(order, [&open[..], &closed[..]].concat());
+    assert!(lefts.is_sorted_by(|a, b| a >= b), "{lefts:?}");
 }
