@@ -20,6 +20,7 @@ use cuntong_protocol::{
     time::{ClockState, Millis},
 };
 use cuntong_provisioning::{enrol::Renewer, keys::NodeKeys};
+use cuntong_web::desk::Beginning;
 use quinn::Endpoint;
 use rustls::{server::ServerSessionMemoryCache, sign::CertifiedKey};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -35,6 +36,7 @@ use crate::{
 };
 
 mod backoff;
+mod beginning;
 mod call;
 mod carrier;
 mod dial;
@@ -140,6 +142,10 @@ pub struct Upstream {
     pub resumed: bool,
     /// Which carrier the next call tries first.
     pub lead: Lead,
+    /// Since when the session stands.
+    connected_at: Option<Millis>,
+    /// A first meeting under way, and since when.
+    pub beginning: Option<(Millis, Beginning)>,
 }
 
 impl Upstream {
@@ -382,6 +388,8 @@ fn upstreams(addresses: &[String], trust: &Trust, site: SiteId) -> Vec<Upstream>
             resumed: false,
             carrier: None,
             lead: Lead::default(),
+            connected_at: None,
+            beginning: None,
         })
         .collect()
 }

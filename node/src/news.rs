@@ -180,6 +180,8 @@ impl Room {
             | Input::Packed(_)
             | Input::Unpacked(_)
             | Input::Whole(_)
+            | Input::Snap(_)
+            | Input::SnapTaken(_)
             | Input::Signed(_)
             | Input::Controls(_)
             | Input::ControlTaken

@@ -255,6 +255,7 @@ impl LinkHandle for Plugs {
                     .carrier
                     .filter(|_| up.state == link::UpstreamState::Connected)
                     .map(link::Carrier::word),
+                beginning: up.beginning.map(|(_, so_far)| so_far),
             })
         });
         let downstream = self.links.downstream().into_iter().map(|down| Peer {
@@ -265,6 +266,7 @@ impl LinkHandle for Plugs {
             next_try_s: None,
             last_session_at: Some(down.since),
             carrier: Some(down.carrier.word()),
+            beginning: None,
         });
         upstream.chain(downstream).collect()
     }

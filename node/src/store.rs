@@ -33,6 +33,7 @@ pub mod schema;
 pub mod settle;
 mod shelf;
 mod sketch;
+mod snapshot;
 mod spent;
 pub mod verify;
 

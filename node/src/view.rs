@@ -38,6 +38,7 @@ pub static ROWS: Derived = Derived {
         "notice_place",
         "notice_row",
     ],
+    cases: query!("cases_newest"),
     compare: &[
         query!("compare_case"),
         query!("compare_tally"),

@@ -5,7 +5,7 @@
 //! passed a scan of our own, and then on a twin that is thrown away.
 //!
 //! [`batch`]: seal and chain, writer, scope, amount. [`Cost::within_quota`]: what the writer has cost
-//! this node of late. [`entry`]: structure, then what it writes, then the twin. All are total: they
+//! this node of late. [`entry`] (and [`sheet`], of a whole document): structure, then what it writes, then the twin. All are total: they
 //! answer, whatever the bytes. The build must unwind on
 //! panic; an executable that uses the gate should keep the panic hook from printing, because the
 //! message may quote content.
@@ -18,7 +18,7 @@ use std::{
 use crate::{
     control::{NodeEntry, NodeStatus, Trust},
     document::{ChangeFacts, Doc, Known, act_of_bytes, change_facts},
-    id::{ChangeHash, Scope, Writer},
+    id::{ActId, ChangeHash, DocId, Scope, Writer},
     limits,
     log::{Batch, Entry, LogHead},
     policy,
@@ -30,11 +30,13 @@ mod chunk;
 pub(crate) mod column;
 mod quota;
 mod rule;
+mod sheet;
 #[cfg(test)]
 mod tests;
 
 pub use quota::Cost;
 pub use rule::Rule;
+pub use sheet::sheet;
 
 use chunk::Scanned;
 
@@ -160,27 +162,49 @@ pub fn entry(doc: &Doc, entry: &Entry, writer: Writer, ground: &Ground<'_>) -> R
     if entry.doc != doc.id() {
         return Err(Rule::OtherScope);
     }
-    let scanned = chunk::scan(body)?;
+    let scanned = scanned_as(body, writer)?;
     if scanned.hash != entry.hash {
         return Err(Rule::Hash);
-    }
-    if scanned.actor != writer.actor().0 {
-        return Err(Rule::Writer);
     }
     if doc.has(entry.hash) {
         return Ok(doc.fork());
     }
-    let history = doc.history();
+    let (_, facts) = judged(body, writer, &doc.history())?;
+    let there = There {
+        id: doc.id(),
+        acts: doc.act_count(),
+        has: &|act| doc.has_act(act),
+    };
+    content(&there, &facts, writer, ground)?;
+    catch_unwind(AssertUnwindSafe(|| try_on(doc, body, entry.hash)))
+        .map_err(|_panic| Rule::Panicked)?
+}
+
+/// A chunk's structure, when it is the writer's.
+fn scanned_as(body: &[u8], writer: Writer) -> Result<Scanned<'_>, Rule> {
+    let scanned = chunk::scan(body)?;
+    if scanned.actor == writer.actor().0 {
+        Ok(scanned)
+    } else {
+        Err(Rule::Writer)
+    }
+}
+
+/// A change's structure and what it wrote, when it is the writer's and follows this history.
+fn judged<'a>(
+    body: &'a [u8],
+    writer: Writer,
+    history: &[Known],
+) -> Result<(Scanned<'a>, ChangeFacts), Rule> {
+    let scanned = scanned_as(body, writer)?;
     if history.len() as u64 >= limits::DOCUMENT_CHANGES_MAX {
         return Err(Rule::DocumentChanges);
     }
-    continues(&scanned, &history)?;
+    continues(&scanned, history)?;
     let facts = catch_unwind(|| change_facts(body))
         .map_err(|_panic| Rule::Panicked)?
         .map_err(|_parse| Rule::Apply)?;
-    content(doc, &facts, writer, ground)?;
-    catch_unwind(AssertUnwindSafe(|| try_on(doc, body, entry.hash)))
-        .map_err(|_panic| Rule::Panicked)?
+    Ok((scanned, facts))
 }
 
 /// Whether the change follows what its dependencies are: the one place in automerge's own order
@@ -236,22 +260,38 @@ fn knew_itself(scanned: &Scanned<'_>, seq: u64, by_hash: &BTreeMap<ChangeHash, &
 fn try_on(doc: &Doc, body: &[u8], hash: ChangeHash) -> Result<Doc, Rule> {
     let mut twin = doc.fork();
     let applied = twin.apply(body).map_err(|_apply| Rule::Apply)?;
-    let saved = twin.save();
+    let again = stored(&twin)?;
+    let same = applied == hash
+        && again.heads() == twin.heads()
+        && again.change_bytes(hash).as_deref() == Some(body);
+    if same { Ok(again) } else { Err(Rule::Reload) }
+}
+
+/// The document as it comes back from its own bytes.
+fn stored(doc: &Doc) -> Result<Doc, Rule> {
+    let saved = doc.save();
     if saved.len() > limits::DOCUMENT_BYTES_MAX {
         return Err(Rule::DocumentBytes);
     }
     let again = Doc::load(doc.id(), &saved).map_err(|_load| Rule::Reload)?;
-    let same = applied == hash
-        && again.heads() == twin.heads()
-        && again.change_bytes(hash).as_deref() == Some(body)
-        && again.reading().is_ok()
-        && again.save() == saved;
-    if same { Ok(again) } else { Err(Rule::Reload) }
+    if again.reading().is_ok() && again.save() == saved {
+        Ok(again)
+    } else {
+        Err(Rule::Reload)
+    }
+}
+
+/// A document, as far as what is written to it must know.
+struct There<'a> {
+    id: DocId,
+    /// How many acts it has.
+    acts: usize,
+    has: &'a dyn Fn(ActId) -> bool,
 }
 
 /// What was written: new acts under the writer's own ids, fields, and nothing else.
 fn content(
-    doc: &Doc,
+    there: &There<'_>,
     facts: &ChangeFacts,
     writer: Writer,
     ground: &Ground<'_>,
@@ -259,11 +299,11 @@ fn content(
     if facts.other {
         return Err(Rule::OtherWrites);
     }
-    if doc.act_count() + facts.acts.len() > limits::DOCUMENT_ACTS_MAX {
+    if there.acts + facts.acts.len() > limits::DOCUMENT_ACTS_MAX {
         return Err(Rule::DocumentChanges);
     }
     for (id, bytes) in &facts.acts {
-        if id.actor() != writer.actor() || doc.has_act(*id) {
+        if id.actor() != writer.actor() || (there.has)(*id) {
             return Err(Rule::ActId);
         }
         let sound = codec::scan(bytes, limits::CBOR_DEPTH_MAX, limits::ACT_BYTES_MAX).is_ok();
@@ -280,19 +320,19 @@ fn content(
             return Err(Rule::Field);
         }
     }
-    powers(doc, facts, writer, ground)
+    powers(there.id, facts, writer, ground)
 }
 
 /// The same tables that judge what people do here. A person may have moved or left since: what
 /// comes from above was judged when it was young.
-fn powers(doc: &Doc, facts: &ChangeFacts, writer: Writer, ground: &Ground<'_>) -> Result<(), Rule> {
+fn powers(id: DocId, facts: &ChangeFacts, writer: Writer, ground: &Ground<'_>) -> Result<(), Rule> {
     let trust = ground.trust;
     let node = trust
         .roster()
         .node(writer.node)
         .ok_or(Rule::UnknownWriter)?;
     let place = trust.places().site(node.site).ok_or(Rule::Scope)?;
-    let scope = doc.id().scope().ok_or(Rule::OtherScope)?;
+    let scope = id.scope().ok_or(Rule::OtherScope)?;
     let (directory, places) = (trust.directory(), trust.places());
     match policy::admit(node, place.level, scope, facts, directory, places) {
         Err(denied) if ground.upstream && denied.is_of_its_time() => Ok(()),

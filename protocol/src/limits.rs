@@ -115,8 +115,8 @@ pub const SNAP_SHEET_BYTES_MAX: usize = 256 * 1024;
 pub const SNAP_BYTES_MAX: usize = 512 * 1024;
 /// Documents in one part of a snapshot.
 pub const SNAP_DOCS_MAX: usize = 1_000;
-/// Where a snapshot goes on.
-pub const SNAP_CURSOR_BYTES_MAX: usize = 64;
+/// What says how far a snapshot came.
+pub const SNAP_REACHED_BYTES_MAX: usize = 64;
 /// Entries a node must lack for documents to come ahead of them.
 pub const SNAP_ENTRIES_MIN: u64 = 500;
 

@@ -19,8 +19,6 @@
 //! there; a cut at any point loses no more than the batches in flight, and whatever comes twice
 //! or out of turn does no harm. The bytes are in `docs/formats/wire.md`.
 
-use std::collections::BTreeMap;
-
 use crate::{
     control::ControlKey,
     id::{ChangeHash, DocId, NodeId, Scope, SiteId, Writer},
@@ -29,8 +27,9 @@ use crate::{
     time::Millis,
     wire::{
         Fork, Hello, Message, ScopeProof, Sighting, Version, Welcome, Whole,
-        pack::Pack,
+        pack::{Pack, There},
         sketch::{Ask, Drawn},
+        snap::Reached,
     },
 };
 
@@ -43,9 +42,11 @@ mod packs;
 mod proof;
 mod session;
 mod sketch;
+mod snap;
 mod vectors;
 
 pub use session::Session;
+pub use snap::{Given, Part};
 pub use vectors::{Agreed, versions_hash};
 
 /// Who opened the connection.
@@ -146,6 +147,9 @@ pub struct Opening {
     pub sightings: Vec<Sighting>,
     /// What was kept of [`Effect::Agree`] for this peer.
     pub agreed: Option<Agreed>,
+    /// For an upstream peer: that documents are taken ahead of their logs, and how far an earlier
+    /// session came.
+    pub snapshot: Option<Reached>,
     /// For an upstream peer: how far its own receipts reach, on whatever branch.
     pub receipted: Vec<(LogId, LogHead)>,
 }
@@ -205,6 +209,10 @@ pub enum Input {
     Unpacked(Unpacked),
     /// Answers [`Effect::ReadWhole`].
     Whole(Option<Batch>),
+    /// Answers [`Effect::ReadSnap`].
+    Snap(Part),
+    /// Answers [`Effect::TakeSnap`]: that part is durable.
+    SnapTaken(u32),
     /// Answers [`Effect::Sign`].
     Signed(Receipt),
     /// Answers [`Effect::GiveControls`]: signed control documents in the order to take them.
@@ -252,13 +260,23 @@ pub enum Effect {
     },
     /// Read the next sealed batch past a head.
     Read(LogId, LogHead),
-    /// Leave out of a batch what the peer holds or can compute. Of other logs it holds, or was sent
-    /// before, as much as is said.
-    Pack(Batch, BTreeMap<LogId, u64>),
+    /// Leave out of a batch what the peer holds or can compute.
+    Pack(Batch, There),
     /// Make a batch of a pack again.
     Unpack(Pack),
     /// Read a batch that the peer could not make of its pack.
     ReadWhole(Whole),
+    /// Read the next documents for a peer that is new: past `reached`, or of a snapshot that begins
+    /// now. About so many bytes of changes, by the clock `at`.
+    ReadSnap {
+        scopes: Vec<Scope>,
+        reached: Reached,
+        most: usize,
+        at: Millis,
+    },
+    /// Documents ahead of their logs: through the gate and into the store, with how far it came. One that
+    /// is here already stays as it is.
+    TakeSnap(Given),
     /// Through the gate and into the store.
     Admit(Batch),
     /// Entries already held whose documents differ: through the gate once more.

@@ -14,11 +14,15 @@ use crate::{
     id::{ChangeHash, DocId, NodeId, Scope, Writer},
     log::{Batch, LogHead, LogId, Receipt, Rejection, Seal},
     time::Millis,
-    wire::{pack::Pack, sketch::Sketch},
+    wire::{
+        pack::Pack,
+        sketch::Sketch,
+        snap::{Reached, Snap},
+    },
 };
 
 /// Protocol version spoken here. A peer with another major version is answered `Upgrade`.
-pub const VERSION: Version = Version { major: 1, minor: 2 };
+pub const VERSION: Version = Version { major: 1, minor: 3 };
 
 /// The minor version since which batches may come as packs.
 pub const PACKS_SINCE: u16 = 1;
@@ -28,6 +32,9 @@ pub const PACKS_SINCE: u16 = 1;
 pub const SKETCH_SINCE: u16 = 2;
 /// The minor version since which vectors may be told as differences and in parts.
 pub const VECTORS_SINCE: u16 = 2;
+
+/// The minor version since which documents may come ahead of their logs.
+pub const SNAP_SINCE: u16 = 3;
 
 /// Protocol version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -89,6 +96,9 @@ pub enum Message {
     /// A part of the sender's vector that its first message did not carry. Since 1.2.
     #[n(16)]
     Vector(#[n(0)] VectorPart),
+    /// Documents ahead of their logs, or the word that they are durable. Since 1.3.
+    #[n(17)]
+    Snap(#[n(0)] Snap),
     /// After a proof that does not match: what gives away the documents that differ. Since 1.2.
     #[n(18)]
     Sketch(#[n(0)] Sketch),
@@ -129,6 +139,9 @@ pub struct Hello {
     /// Parts of the vector that follow, where any do.
     #[n(10)]
     pub parts: Option<u32>,
+    /// The caller takes documents ahead of their logs; where an earlier session stopped, or empty.
+    #[n(11)]
+    pub snapshot: Option<Reached>,
 }
 
 /// First message of the node that is called.

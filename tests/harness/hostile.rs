@@ -202,6 +202,7 @@ impl Hostile {
             lacking: Vec::new(),
             since: None,
             parts: None,
+            snapshot: None,
         })
     }
 }

@@ -423,6 +423,18 @@ pub struct PeerRow {
     pub last_session_at: Option<Millis>,
     /// What carries a live session: quic, or tcp where UDP is blocked.
     pub carrier: Option<String>,
+    /// A first meeting under way.
+    pub beginning: Option<Beginning>,
+}
+
+/// How far a first meeting came: documents arrive ahead of their logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Beginning {
+    pub documents: u64,
+    /// Still to come.
+    pub left: u64,
+    pub bytes: u64,
+    pub bytes_per_s: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]

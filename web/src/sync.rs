@@ -27,6 +27,8 @@ struct PeerView {
     last: String,
     /// UDP is blocked: the link stands by TCP.
     spare: bool,
+    /// How far a first meeting came.
+    beginning: Option<String>,
 }
 
 struct SessionView {
@@ -136,6 +138,15 @@ fn peer(row: &PeerRow, now: Millis) -> PeerView {
         custody: moment(row.custody_at),
         last: moment(row.last_session_at),
         spare: row.carrier.as_deref() == Some("tcp"),
+        beginning: row.beginning.map(|so_far| {
+            format!(
+                "首次同步：已到 {} 份，还差 {} 份 · {} · 每秒 {}",
+                so_far.documents,
+                so_far.left,
+                words::bytes(so_far.bytes),
+                words::bytes(so_far.bytes_per_s)
+            )
+        }),
     }
 }
 

@@ -128,6 +128,7 @@ pub fn plan(
         lacking: Vec::new(),
         since: None,
         parts: None,
+        snapshot: None,
     })];
     let controls = store.db.give_controls(peer, &[])?;
     first.extend(controls.into_iter().map(Message::Ctrl));
@@ -212,6 +213,7 @@ pub fn take(
         // Answers and questions: nobody is there to hear.
         Message::Seen(_)
         | Message::Welcome(_)
+        | Message::Snap(_)
         | Message::Proof(_)
         | Message::Heads(_)
         | Message::Want(_)

@@ -328,5 +328,6 @@ pub(crate) fn peer_row(g: &Ground<'_>, peer: &Peer, receipts: &[(NodeId, Millis)
             .map(|(_, at)| *at),
         last_session_at: peer.last_session_at,
         carrier: peer.carrier.map(str::to_owned),
+        beginning: peer.beginning,
     }
 }

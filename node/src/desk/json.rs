@@ -16,7 +16,7 @@ use cuntong_protocol::{
     time::Millis,
 };
 use cuntong_web::desk::{
-    CaseCustody, CasePage, CaseQuery, CaseRow, Custody, NoticeRow, PeerRow, ReceiptRow,
+    Beginning, CaseCustody, CasePage, CaseQuery, CaseRow, Custody, NoticeRow, PeerRow, ReceiptRow,
     RejectionRow,
 };
 use data_encoding::HEXLOWER;
@@ -156,6 +156,8 @@ pub struct Upstream {
     pub custody_at: Option<Millis>,
     /// What carries the session, while there is one: `quic` or `tcp`.
     pub carrier: Option<String>,
+    /// A first meeting under way.
+    pub beginning: Option<Beginning>,
 }
 
 /// `notice publish`, `notice withdraw`.
@@ -324,6 +326,7 @@ fn upstream(peer: PeerRow) -> Upstream {
         reason: peer.reason.map(|(code, _)| code),
         custody_at: peer.custody_at,
         carrier: peer.carrier,
+        beginning: peer.beginning,
     }
 }
 

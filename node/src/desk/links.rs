@@ -1,6 +1,7 @@
 //! What the desk asks of the links; the runtime that holds the connections answers.
 
 use cuntong_protocol::{id::NodeId, time::Millis};
+use cuntong_web::desk::Beginning;
 
 /// State word of a live session.
 pub const CONNECTED: &str = "connected";
@@ -31,6 +32,8 @@ pub struct Peer {
     pub last_session_at: Option<Millis>,
     /// What carries a live session: `quic`, or `tcp` where UDP is blocked.
     pub carrier: Option<&'static str>,
+    /// A first meeting under way.
+    pub beginning: Option<Beginning>,
 }
 
 /// The words for a class of failure.

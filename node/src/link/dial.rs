@@ -217,9 +217,17 @@ impl Caller {
     fn hear(&mut self, index: usize, peer: NodeId, event: Event) -> bool {
         match event {
             Event::Quiet(_) => false,
+            Event::Came(came) => {
+                let now = self.shared.parts.clock.now();
+                self.shared.note(index, |up| up.came(came, now));
+                false
+            }
             Event::Met => {
+                let now = self.shared.parts.clock.now();
                 self.shared.note(index, |up| {
                     up.state = UpstreamState::Connected;
+                    up.connected_at = Some(now);
+                    up.beginning = None;
                     up.failed = None;
                 });
                 renewal::when_due(&self.shared, index);
@@ -239,7 +247,10 @@ impl Caller {
         if !self.again {
             self.backoff.reset();
         }
-        self.shared.note(index, |up| up.last_session = Some(now));
+        self.shared.note(index, |up| {
+            up.last_session = Some(now);
+            up.beginning = None;
+        });
         self.answer_all(&Ok(whole));
     }
 
@@ -385,7 +396,7 @@ fn measure(event: &Event, connection: &Connection, shared: &Shared, index: usize
 /// Whether logs stay behind that the peer refused for this session.
 fn leaves_out(event: &Event) -> bool {
     match event {
-        Event::Met | Event::Quiet(_) => false,
+        Event::Met | Event::Came(_) | Event::Quiet(_) => false,
         Event::Settled(settled) => !settled.stalled.is_empty(),
     }
 }

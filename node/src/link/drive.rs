@@ -18,6 +18,7 @@ use tokio::{
 
 use super::{
     Shared,
+    beginning::Came,
     carrier::{Connection, Early, Receiver, Sender},
     live,
     pending::Waiting,
@@ -54,6 +55,8 @@ pub(super) struct Line {
 pub(super) enum Event {
     /// The peer has spoken: it lets this node in.
     Met,
+    /// Documents came ahead of their logs.
+    Came(Came),
     /// Both sides agree; again after live traffic.
     Settled(Settled),
     /// From now on nobody waits for anything, or somebody does again.

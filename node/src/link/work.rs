@@ -7,6 +7,7 @@ use cuntong_protocol::sync::{
 
 use super::{
     Shared,
+    beginning::Came,
     carrier::Connection,
     drive::Event,
     reason::{Failed, Reason},
@@ -47,7 +48,7 @@ impl Work {
                 self.closing = Some(closing);
                 return;
             }
-            self.note(&effect, shared, peer);
+            self.note(&effect, shared, peer, connection);
             match done(effect, shared, peer, connection) {
                 Ok(done) => {
                     self.tell(done.news, shared, teller);
@@ -70,7 +71,14 @@ impl Work {
         shared.parts.news.tell(teller, news);
     }
 
-    fn note(&mut self, effect: &Effect, shared: &Shared, peer: &Peer) {
+    fn note(&mut self, effect: &Effect, shared: &Shared, peer: &Peer, connection: &Connection) {
+        if let Effect::TakeSnap(given) = effect {
+            self.events.push(Event::Came(Came {
+                documents: given.sheets.len() as u64,
+                left: given.left,
+                bytes: connection.traffic().down,
+            }));
+        }
         if let Effect::Settled(settled) = effect {
             self.events.push(Event::Settled(settled.clone()));
         }

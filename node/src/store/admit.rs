@@ -34,9 +34,14 @@ const WAITING_MAX: i64 = 200;
 /// What the gate says of one entry.
 enum Verdict {
     Accepted(Box<Doc>),
+    /// It came with its document and is in it.
+    Given,
     Withheld,
     Waiting,
-    Refused { rule: String, reason: String },
+    Refused {
+        rule: String,
+        reason: String,
+    },
 }
 
 /// One admission under way.
@@ -276,7 +281,7 @@ impl Db {
         for entry in &fresh.entries {
             let verdict = self.judge(work, entry)?;
             let state = match &verdict {
-                Verdict::Accepted(_) => EntryState::Accepted,
+                Verdict::Accepted(_) | Verdict::Given => EntryState::Accepted,
                 Verdict::Withheld => EntryState::Withheld,
                 Verdict::Waiting => EntryState::Waiting,
                 Verdict::Refused { .. } => EntryState::Refused,
@@ -292,6 +297,7 @@ impl Db {
                 Verdict::Withheld if !work.upstream => {
                     self.tell_withheld(work, head.seq, entry, identity.node)?;
                 }
+                Verdict::Given => self.no_longer_given(entry.hash)?,
                 Verdict::Withheld | Verdict::Waiting => {}
             }
         }
@@ -310,6 +316,9 @@ impl Db {
     fn judge(&self, work: &mut Work, entry: &Entry) -> Result<Verdict> {
         if entry.body.is_none() {
             return Ok(Verdict::Withheld);
+        }
+        if entry.body == self.given_change(entry.doc, entry.hash)? {
+            return Ok(Verdict::Given);
         }
         let doc = match work.docs.get(&entry.doc) {
             Some(doc) => doc.fork(),
@@ -449,6 +458,10 @@ impl Db {
                 self.accept(work, *doc, entry)
             }
             Verdict::Waiting => self.set_state(stored, EntryState::Waiting, entry.body.as_deref()),
+            Verdict::Given => {
+                self.set_state(stored, EntryState::Accepted, entry.body.as_deref())?;
+                self.no_longer_given(entry.hash)
+            }
             Verdict::Withheld => Ok(()),
             Verdict::Refused { rule, reason } => {
                 // The document lacks it and may not have it: say so again.

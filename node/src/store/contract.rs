@@ -12,3 +12,4 @@ mod repairs;
 mod rows;
 mod sessions;
 mod settling;
+mod snapshots;

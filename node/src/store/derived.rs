@@ -28,6 +28,9 @@ pub struct Derived {
     /// Queries whose results must be the same after all rows are made again: every row and
     /// column that matters, in a fixed order, no row ids.
     pub compare: &'static [&'static str],
+    /// Key and id of the cases of a site (?1) that are open or not (?2), with a key below ?3, the
+    /// greatest first, at most ?4. Empty where no rows of cases are kept.
+    pub cases: &'static str,
     /// Makes the rows of one document again.
     pub refresh: Refresh,
 }
@@ -39,6 +42,7 @@ impl Derived {
         sql: "",
         tables: &[],
         compare: &[],
+        cases: "",
         refresh: |_, _, _, _| Ok(()),
     };
 }

@@ -357,7 +357,7 @@ impl Db {
     ) -> Result<Vec<Rejection>> {
         self.forget(id);
         let entries = self.entries_of(id)?;
-        let (doc, left) = assemble(id, &entries)?;
+        let (doc, left) = assemble(id, &entries, &self.given_of(id)?)?;
         for entry in &left {
             self.set_state(entry, EntryState::Waiting, entry.body.as_deref())?;
         }
@@ -418,24 +418,27 @@ impl Db {
 }
 
 /// A document of its accepted entries, and those of them whose dependencies are missing.
-pub(super) fn assemble(id: DocId, entries: &[Row1]) -> Result<(Doc, Vec<Row1>)> {
+/// `given`: changes that came with the document and wait for their entries.
+pub(super) fn assemble(id: DocId, entries: &[Row1], given: &[Vec<u8>]) -> Result<(Doc, Vec<Row1>)> {
     let mut doc = Doc::new(id);
-    let mut open: Vec<&Row1> = entries
-        .iter()
-        .filter(|e| e.state == EntryState::Accepted)
+    let accepted = entries.iter().filter(|e| e.state == EntryState::Accepted);
+    let mut open: Vec<(Option<&Row1>, &[u8])> = accepted
+        .map(|e| (Some(e), e.body.as_deref().unwrap_or_default()))
+        .chain(given.iter().map(|body| (None, body.as_slice())))
         .collect();
     loop {
         let before = open.len();
         let mut later = Vec::new();
-        for entry in open {
-            match doc.apply(entry.body.as_deref().unwrap_or_default()) {
+        for (entry, body) in open {
+            match doc.apply(body) {
                 Ok(_) => {}
-                Err(DocError::MissingDep(_)) => later.push(entry),
+                Err(DocError::MissingDep(_)) => later.push((entry, body)),
                 Err(other) => return Err(other.into()),
             }
         }
         if later.is_empty() || later.len() == before {
-            return Ok((doc, later.into_iter().cloned().collect()));
+            let left = later.into_iter().filter_map(|(entry, _)| entry.cloned());
+            return Ok((doc, left.collect()));
         }
         open = later;
     }

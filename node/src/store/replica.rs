@@ -7,7 +7,7 @@ use cuntong_protocol::{
     id::{ChangeHash, DocId, Scope, SiteId},
     log::{Batch, LogHead, LogId, Receipt, Rejection},
     sync::{
-        Admission, Agreed, Found, Met, Opening, Peer, Settled,
+        Admission, Agreed, Found, Given, Met, Opening, Part, Peer, Settled,
         host::{Records, Rejected, Replica},
     },
     time::Millis,
@@ -15,6 +15,7 @@ use cuntong_protocol::{
         Fork, ScopeProof, Sighting, Whole,
         pack::Shelf,
         sketch::{Ask, Drawn},
+        snap::Reached,
     },
 };
 
@@ -75,6 +76,16 @@ impl Records for Db {
         Ok(self.trust()?.needed_by(peer.site, have))
     }
 
+    fn snapshot(
+        &self,
+        scopes: &[Scope],
+        reached: &Reached,
+        most: usize,
+        at: Millis,
+    ) -> Result<Part> {
+        self.next_sheets(scopes, reached, most, at)
+    }
+
     fn digests_of(&self, scopes: &[Scope]) -> Result<Vec<ScopeProof>> {
         self.digests(scopes)
     }
@@ -110,6 +121,7 @@ impl Replica for Linked<'_> {
         };
         if peer.upstream {
             opening.lacking = self.db.lacking_receipts(peer.node)?;
+            opening.snapshot = Some(self.db.snapshot_reached()?);
             opening.receipted = self.db.receipted_by(peer.node)?.into_iter().collect();
             opening.sightings = self.sightings_below()?;
         } else {
@@ -146,6 +158,10 @@ impl Replica for Linked<'_> {
 
     fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission> {
         self.db.admit(&batch, peer.upstream, self.now)
+    }
+
+    fn take_snapshot(&mut self, given: &Given) -> Result<()> {
+        self.db.take_snapshot(given, self.now)
     }
 
     fn readmit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission> {
@@ -210,6 +226,9 @@ impl Replica for Linked<'_> {
 
     fn settled(&mut self, peer: &Peer, settled: &Settled) -> Result<()> {
         self.db.adopt_orphans(self.now)?;
+        if peer.upstream && settled.stalled.is_empty() {
+            self.db.end_snapshot(self.now)?;
+        }
         let result = if settled.mismatched.is_empty() {
             "settled"
         } else {

@@ -1,8 +1,9 @@
 //! The logs as packs ask for them: by position, by document, by hash.
 
 use cuntong_protocol::{
-    id::{ChangeHash, DocId},
+    id::{ChangeHash, DocId, Writer},
     log::LogId,
+    time::Millis,
     wire::{
         elide::Known,
         pack::{Shelf, Shelved},
@@ -65,5 +66,38 @@ impl Shelf for Db {
             [&doc.0[..]],
             |r| Ok((log_from(r)?, r.get::<_, i64>("position")?.cast_unsigned())),
         )
+    }
+
+    fn received(&self, log: LogId, seq: u64) -> Result<Option<Millis>> {
+        let Some(row) = self.find_log(&log)? else {
+            return Ok(None);
+        };
+        self.first(
+            "SELECT received_at FROM entry WHERE log = ?1 AND seq = ?2",
+            (row, seq.cast_signed()),
+            |r| r.get(0).map(Millis),
+        )
+    }
+
+    fn given(&self, doc: DocId, writer: Writer, seq: u64) -> Result<Option<(ChangeHash, Vec<u8>)>> {
+        self.first(
+            "SELECT hash, body FROM given
+             WHERE doc = ?1 AND node = ?2 AND epoch = ?3 AND seq = ?4",
+            (
+                &doc.0[..],
+                &writer.node.0[..],
+                writer.epoch,
+                seq.cast_signed(),
+            ),
+            |r| Ok((ChangeHash(r.get(0)?), r.get(1)?)),
+        )
+    }
+
+    fn steps(&self, from: DocId, to: DocId, most: u32) -> Result<Option<i64>> {
+        self.steps_between(from, to, most)
+    }
+
+    fn beside(&self, doc: DocId, steps: i64) -> Result<Option<DocId>> {
+        self.document_beside(doc, steps)
     }
 }

@@ -124,7 +124,7 @@ impl Db {
 
     fn verify_documents(&self, report: &mut Report) -> Result<()> {
         let ids: Vec<[u8; 16]> = self.all(
-            "SELECT id FROM document UNION SELECT doc FROM entry WHERE state = 0",
+            "SELECT id FROM document UNION SELECT doc FROM entry WHERE state = 0 UNION SELECT doc FROM given",
             [],
             |r| r.get(0),
         )?;
@@ -166,7 +166,8 @@ impl Db {
             [&id.0[..]],
             entry_from,
         )?;
-        let (doc, left) = assemble(id, &entries)?;
+        let given = self.given_of(id)?;
+        let (doc, left) = assemble(id, &entries, &given)?;
         let heads = doc.heads();
         let digest = wire::digest(id, &heads);
         let accepted = entries.iter().filter(|e| e.state == EntryState::Accepted);
@@ -197,7 +198,7 @@ impl Db {
         if loaded.heads() != heads || loaded.changes().len() != doc.changes().len() {
             return Ok((digest, Some("snapshot differs from its entries")));
         }
-        if accepted.count() == 0 {
+        if accepted.count() == 0 && given.is_empty() {
             return Ok((digest, Some("a snapshot without entries")));
         }
         Ok((digest, None))
@@ -258,7 +259,11 @@ impl Db {
             db.exec("DELETE FROM document", [])?;
             db.exec("DELETE FROM scope", [])?;
             db.cache.borrow_mut().clear();
-            let ids: Vec<[u8; 16]> = db.all("SELECT DISTINCT doc FROM entry", [], |r| r.get(0))?;
+            let ids: Vec<[u8; 16]> = db.all(
+                "SELECT doc FROM entry UNION SELECT doc FROM given",
+                [],
+                |r| r.get(0),
+            )?;
             db.make_derived()?;
             for id in ids {
                 db.rebuild_doc(DocId(id), node, now)?;

@@ -439,3 +439,28 @@ fn no_list_walks_all_cases_or_sorts_them() {
         }
     }
 }
+
+#[test]
+fn cases_of_a_site_are_told_open_ones_apart_and_the_newest_first() {
+    let mut world = World::new();
+    let first = world.open(VILLAGE, "张三", LI);
+    let second = world.open(VILLAGE, "李四", "");
+    let _elsewhere = world.open(OTHER_VILLAGE, "王五", "");
+    let third = world.open(VILLAGE, "赵六", "");
+    let withdrawn = ActBody::Withdraw(Reason {
+        text: "不办了".to_owned(),
+    });
+    world.write(second, VILLAGE, vec![withdrawn], &[]);
+    let told = |open: bool, before: i64| {
+        let mut statement = world.db.prepare(super::ROWS.cases).unwrap();
+        let rows = statement.query_map((VILLAGE.0, open, before, 10), |r| {
+            Ok((r.get::<_, i64>(0)?, CaseId(r.get(1)?)))
+        });
+        rows.unwrap().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    let open = told(true, i64::MAX);
+    let cases = |rows: &[(i64, CaseId)]| rows.iter().map(|(_, case)| *case).collect::<Vec<_>>();
+    assert_eq!(cases(&open), [third, first]);
+    assert_eq!(cases(&told(true, open[0].0)), [first]);
+    assert_eq!(cases(&told(false, i64::MAX)), [second]);
+}

@@ -87,6 +87,7 @@ impl Session {
             lacking,
             since: told.since,
             parts: told.parts,
+            snapshot: opening.snapshot,
         };
         self.send(Class::First, Message::Hello(hello));
         self.tell_rest(told);
@@ -114,6 +115,7 @@ impl Session {
         let mut lacking = hello.lacking.clone();
         lacking.retain(|log| self.shared.contains(&log.scope));
         self.phase = Phase::Opening;
+        self.snap.offered.clone_from(&hello.snapshot);
         self.hello = Some(hello);
         self.gather(lacking);
         Ok(())
@@ -185,6 +187,7 @@ impl Session {
         self.flow
             .learn(self.shared_part(vector.iter().map(|(l, h)| (*l, *h))));
         self.compare_vectors();
+        self.consider_snapshot();
         while let Some(message) = self.early.pop_front() {
             self.message(message)?;
         }

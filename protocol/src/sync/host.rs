@@ -4,11 +4,15 @@ use crate::{
     control::ControlKey,
     id::{ChangeHash, DocId, Scope},
     log::{Batch, LogHead, LogId, Receipt, Rejection},
-    sync::{Admission, Agreed, Effect, Found, Input, Met, Opening, Peer, Settled, Unpacked},
+    sync::{
+        Admission, Agreed, Effect, Found, Given, Input, Met, Opening, Part, Peer, Settled, Unpacked,
+    },
+    time::Millis,
     wire::{
         Fork, ScopeProof, Sighting, Whole,
         pack::{self, Pack, Shelf, UnpackError, Upto},
         sketch::{Ask, Drawn},
+        snap::Reached,
     },
 };
 
@@ -31,6 +35,14 @@ pub trait Records {
         peer: &Peer,
         have: &[(ControlKey, u64)],
     ) -> Result<Vec<Vec<u8>>, Self::Error>;
+    /// The next documents of these scopes for a peer that is new, as [`Effect::ReadSnap`] says.
+    fn snapshot(
+        &self,
+        scopes: &[Scope],
+        reached: &Reached,
+        most: usize,
+        at: Millis,
+    ) -> Result<Part, Self::Error>;
     /// Digests of these scopes.
     fn digests_of(&self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, Self::Error>;
     /// Every document of a scope with its sorted heads.
@@ -63,6 +75,9 @@ pub trait Replica {
     /// Takes a batch through [`crate::gate`]. Entries of this node's own present epoch that were
     /// not here mean that its past was lost: it begins a new one.
     fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, Self::Error>;
+    /// Takes documents ahead of their logs, on the peer's word: it stands above. One the gate refuses,
+    /// and one that is here already, is left to its logs.
+    fn take_snapshot(&mut self, given: &Given) -> Result<(), Self::Error>;
     /// Takes entries already held through the gate again, where a document lacks their change.
     fn readmit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, Self::Error>;
     /// A receipt of this node for these heads.
@@ -133,6 +148,7 @@ impl Effect {
                 | Self::Pack(..)
                 | Self::Unpack(_)
                 | Self::ReadWhole(_)
+                | Self::ReadSnap { .. }
                 | Self::GiveControls { .. }
                 | Self::Digest(_)
                 | Self::ReadHeads(_)
@@ -153,11 +169,17 @@ pub fn look<R: Records>(
     let answer = match effect {
         Effect::Read(log, after) => Input::Batch(log, records.read(log, after)?),
         Effect::Pack(batch, there) => {
-            let shelf = Upto::new(records.shelf(), batch.log, &there);
-            Input::Packed(pack::pack(&batch, &shelf)?)
+            let shelf = Upto::new(records.shelf(), batch.log, &there.logs);
+            Input::Packed(pack::pack_given(&batch, &shelf, there.given)?)
         }
         Effect::Unpack(pack) => Input::Unpacked(unpacked(&pack, records)?),
         Effect::ReadWhole(whole) => Input::Whole(records.whole(whole)?),
+        Effect::ReadSnap {
+            scopes,
+            reached,
+            most,
+            at,
+        } => Input::Snap(records.snapshot(&scopes, &reached, most, at)?),
         Effect::GiveControls { have } => Input::Controls(records.give_controls(peer, &have)?),
         Effect::Digest(scopes) => Input::Digests(records.digests_of(&scopes)?),
         Effect::ReadHeads(scope) => Input::Heads(scope, records.heads_of(scope)?),
@@ -167,6 +189,7 @@ pub fn look<R: Records>(
         | Effect::Open { .. }
         | Effect::Admit(_)
         | Effect::Readmit(_)
+        | Effect::TakeSnap(_)
         | Effect::Sign(_)
         | Effect::TakeControl(_)
         | Effect::Keep(_)
@@ -203,6 +226,7 @@ pub fn perform<R: Replica>(
         | Effect::Pack(..)
         | Effect::Unpack(_)
         | Effect::ReadWhole(_)
+        | Effect::ReadSnap { .. }
         | Effect::GiveControls { .. }
         | Effect::Digest(_)
         | Effect::ReadHeads(_)
@@ -214,6 +238,10 @@ pub fn perform<R: Replica>(
         }
         Effect::Admit(batch) => admitted(replica.admit(peer, batch)?),
         Effect::Readmit(batch) => admitted(replica.readmit(peer, batch)?),
+        Effect::TakeSnap(given) => {
+            replica.take_snapshot(&given)?;
+            Performed::answer(Input::SnapTaken(given.part))
+        }
         Effect::Sign(held) => Performed::answer(Input::Signed(replica.sign(held)?)),
         Effect::TakeControl(bytes) => Performed {
             news: if replica.take_control(peer, &bytes)? {

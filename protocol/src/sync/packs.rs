@@ -8,7 +8,10 @@ use crate::{
         flow::{at, raise},
         session::Class,
     },
-    wire::{Message, Whole, pack::Pack},
+    wire::{
+        Message, Whole,
+        pack::{Pack, There},
+    },
 };
 
 const fn class(kind: Kind) -> Class {
@@ -25,7 +28,10 @@ impl Session {
         if continues && self.packs {
             let site = batch.log.scope.site;
             let others = self.flow.held.keys().filter(|l| l.scope.site == site);
-            let there = others.map(|l| (*l, self.flow.reached(l).seq)).collect();
+            let there = There {
+                logs: others.map(|l| (*l, self.flow.reached(l).seq)).collect(),
+                given: self.snap.given,
+            };
             self.effect(Effect::Pack(batch, there));
         } else {
             self.send(class(batch.log.scope.kind), Message::Push(batch));

@@ -9,7 +9,7 @@ use crate::{
     log::{LogHead, LogId},
     sync::{
         Closing, Effect, Input, Me, Met, Peer, Role, Settled, Violation, flow::Flow, proof::Proofs,
-        vectors::Vectors,
+        snap::Snapping, vectors::Vectors,
     },
     time::Millis,
     wire::{Hello, Message, Welcome, codec},
@@ -52,6 +52,9 @@ pub struct Session {
     /// The peer reads sketches.
     pub(super) sketches: bool,
     pub(super) flow: Flow,
+    pub(super) snap: Snapping,
+    /// Entries the caller must lack to be given documents first.
+    pub(super) snap_from: u64,
     pub(super) proofs: Proofs,
     pub(super) report: Settled,
     settled: bool,
@@ -82,11 +85,12 @@ pub(super) enum Class {
     Results,
     Cases,
     Notices,
+    Snapshots,
     /// Proofs and repair.
     Last,
 }
 
-const CLASSES: usize = 6;
+const CLASSES: usize = 7;
 
 impl Session {
     /// A session with a peer that has proved its key and stands in the roster. `mine` and
@@ -123,6 +127,8 @@ impl Session {
             packs: false,
             sketches: false,
             flow: Flow::default(),
+            snap: Snapping::default(),
+            snap_from: limits::SNAP_ENTRIES_MIN,
             proofs: Proofs::default(),
             report: Settled::default(),
             settled: false,
@@ -237,6 +243,8 @@ impl Session {
             Input::Packed(pack) => self.packed(pack),
             Input::Unpacked(unpacked) => self.unpacked(unpacked)?,
             Input::Whole(batch) => self.whole_read(batch),
+            Input::Snap(part) => self.snap_read(part),
+            Input::SnapTaken(part) => self.snap_taken(part),
             Input::Admitted(admission) => self.admitted(admission),
             Input::Signed(receipt) => self.signed(receipt),
             Input::Controls(documents) => self.give_controls(documents),
@@ -268,7 +276,10 @@ impl Session {
             return;
         }
         self.serve_more();
-        if !self.controls_asked {
+        if !self.controls_asked && self.snap.is_giving() {
+            self.snap_next();
+        } else if !self.controls_asked && self.sends[Class::Snapshots as usize].is_empty() {
+            // What leaves out the changes of documents goes after them.
             self.read_next();
         }
         self.sign_ready();
@@ -369,6 +380,7 @@ impl Session {
             }
             Message::Heads(heads) => self.their_heads(heads),
             Message::Sketch(sketch) => self.their_sketch(&sketch),
+            Message::Snap(snap) => self.snap_came(snap),
             Message::Want(want) => {
                 self.wanted(want);
                 Ok(())

@@ -16,6 +16,7 @@ mod records;
 mod repairs;
 mod restores;
 mod rules;
+mod snap;
 mod vectors;
 mod world;
 

@@ -11,9 +11,8 @@ use crate::{
     wire::{Hello, Message, Welcome, sketch::SKETCH_CELL_BYTES_MAX},
 };
 
-/// The largest number of a message that is known here, and one below it that is not.
+/// The largest number of a message that is known here.
 const NUMBER_MAX: u64 = 18;
-const NUMBER_FREE: u64 = 17;
 
 /// Why bytes are not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +54,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
     scan(bytes, limits::CBOR_DEPTH_MAX, limits::MESSAGE_ITEMS_MAX)
         .map_err(DecodeError::Structure)?;
     let number = number(bytes)?;
-    if !(1..=NUMBER_MAX).contains(&number) || number == NUMBER_FREE {
+    if !(1..=NUMBER_MAX).contains(&number) {
         return Err(DecodeError::Unknown(number));
     }
     let message: Message =
@@ -187,6 +186,10 @@ pub fn bounds(message: &Message) -> Result<(), DecodeError> {
             let most = SKETCH_CELL_BYTES_MAX * limits::SKETCH_CELLS_MAX as usize;
             at_most(sketch.bytes.len(), most, "bytes of a sketch")
         }
+        Message::Snap(snap) => {
+            let most = limits::SNAP_REACHED_BYTES_MAX;
+            at_most(snap.reached.0.len(), most, "bytes of how far it came")
+        }
         Message::Pack(pack) => at_most(pack.bytes.len(), limits::PACK_BYTES_MAX, "bytes of a pack"),
         Message::Busy(_) | Message::Fork(_) | Message::Upgrade(_) | Message::Whole(_) => Ok(()),
         Message::Ctrl(bytes) => at_most(bytes.len(), limits::CONTROL_BYTES_MAX, "control bytes"),
@@ -204,6 +207,9 @@ pub fn bounds(message: &Message) -> Result<(), DecodeError> {
 }
 
 fn bounds_of_hello(hello: &Hello) -> Result<(), DecodeError> {
+    let reached = hello.snapshot.as_ref().map_or(0, |reached| reached.0.len());
+    let most = limits::SNAP_REACHED_BYTES_MAX;
+    at_most(reached, most, "bytes of how far it came")?;
     at_most(hello.lacking.len(), limits::LIST_MAX, "logs asked about")?;
     at_most(
         hello.product.len(),

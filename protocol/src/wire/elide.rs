@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     gate::column::{Cursor, runs},
-    id::{ActorId, ChangeHash},
+    id::{ActId, ActorId, ChangeHash},
     limits,
     time::Millis,
 };
@@ -325,6 +325,24 @@ pub(super) fn cut(
     for cut in cuts {
         unsigned(shapes, cut);
     }
+}
+
+/// Ids of acts of this writer that a rest puts, in their order.
+pub(super) fn acts_in(rest: &[u8], actor: ActorId) -> Vec<ActId> {
+    let digits = HEXLOWER.encode(&actor.0);
+    let mut acts = Vec::new();
+    let mut place = 0;
+    while let Some(key) = rest.get(place..place + 32) {
+        let is_own = &key[16..] == digits.as_bytes();
+        let id = is_own.then(|| HEXLOWER.decode(key).ok()).flatten();
+        if let Some(id) = id.and_then(|id| id.try_into().ok()) {
+            acts.push(ActId(id));
+            place += 32;
+        } else {
+            place += 1;
+        }
+    }
+    acts
 }
 
 /// Puts back what [`cut`] took out. `None` when these are not the bytes it makes, or when the

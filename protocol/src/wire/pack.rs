@@ -150,6 +150,15 @@ pub trait Shelf {
     }
 }
 
+/// What the other side has besides the log that is packed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct There {
+    /// Of the other logs of the site, so many entries.
+    pub logs: BTreeMap<LogId, u64>,
+    /// It was given documents ahead of their logs: the changes that were here by then.
+    pub given: Option<Millis>,
+}
+
 /// A store as far as the other side knows it: of other logs than the one that is packed, only so
 /// many entries. A pack that names later ones cannot be read there yet.
 #[derive(Debug)]

@@ -6,12 +6,15 @@
 //! them ([`super::pack`]), and only their seals make what was taken on the sender's word certain.
 //!
 //! ```text
-//! bytes  = documents ‖ writers, each: node (8) ‖ epoch ‖ six sections, each with its length before it
+//! bytes  = documents ‖ writers, each: node (8) ‖ epoch ‖ desks, each: person (8), role and state of
+//!          the clock in CBOR with their length before them, site ‖ six sections, each with its length
 //! places = per document: kind (with 80: of the case before; else site, milliseconds, both as
 //!          differences to the document before), number of changes, and for each of them:
-//!          flags, writer, dependencies and numbers where they are said
+//!          flags, writer, desk of an act, dependencies and numbers where they are said
 //! unique = the five random bytes of each case
-//! shapes, times, said, text = as in a pack; the first time is told against the document's id
+//! times  = as in a pack; the first is told against the document's id
+//! said, text = of a change that puts one act and nothing else, what [`acts`] says of it; of others,
+//!          with shapes, as in a pack
 //! ```
 //! Like stands beside like. Numbers are LEB128. One message holds such bytes in a window of
 //! zstd that lives as long as the session ([`window`]).
@@ -27,9 +30,12 @@ use crate::{
     wire::elide::{self, Known, Parts},
 };
 
+mod acts;
 #[cfg(test)]
 mod tests;
 pub mod window;
+
+use acts::{Desk, Seen};
 
 /// Of the same case as the document before: only the kind is another.
 const SISTER: u8 = 0x80;
@@ -37,20 +43,29 @@ const SISTER: u8 = 0x80;
 const DEPS: u8 = 1;
 /// Position and first operation are said; otherwise they follow.
 const NUMBERS: u8 = 2;
+/// It puts one act and nothing else: the act is told, not the change.
+const ACT: u8 = 4;
+
+/// How far a snapshot came, in its sender's own words; empty before its beginning. At most
+/// [`limits::SNAP_REACHED_BYTES_MAX`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(transparent)]
+pub struct Reached(#[cbor(n(0), with = "minicbor::bytes")] pub Vec<u8>);
 
 /// A part of a snapshot, or the receiver's word that it is durable; message `SNAP`.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Snap {
-    /// Where the sender is to go on after this part, in its own words; at most
-    /// [`limits::SNAP_CURSOR_BYTES_MAX`]. The receiver keeps it with the documents, gives it back
-    /// as its answer, and in the greeting of the next session.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub cursor: Vec<u8>,
-    /// Documents that are still to come; 0 after the last part. Zero in an answer.
+    /// Which part of this session's snapshot, from 1; or which one the answer is to.
+    #[n(0)]
+    pub part: u32,
+    /// The receiver keeps it with the documents, and says it in the greeting of the next session.
     #[n(1)]
+    pub reached: Reached,
+    /// Documents that are still to come; 0 after the last part. Zero in an answer.
+    #[n(2)]
     pub left: u64,
     /// Documents, as this module writes them, in the session's window; empty in an answer.
-    #[cbor(n(2), with = "minicbor::bytes")]
+    #[cbor(n(3), with = "minicbor::bytes")]
     pub bytes: Vec<u8>,
 }
 
@@ -109,24 +124,29 @@ fn made(unique: &[u8]) -> i64 {
 /// Writes documents down. One that does not go into this form (a chunk that is not as automerge
 /// would write it) is left out: its entries then come with its logs.
 pub fn write(sheets: &[Sheet]) -> Vec<u8> {
-    let mut writers = Vec::new();
+    let mut tables = Tables::default();
     let mut out = Sections::default();
     let (mut count, mut before) = (0_u64, FIRST);
     for sheet in sheets {
         let mut one = Sections::default();
-        let mut known = writers.clone();
+        let mut known = tables.clone();
         if let Some(after) = sheet_out(sheet, before, &mut known, &mut one) {
-            (before, writers) = (after, known);
+            (before, tables) = (after, known);
             count += 1;
             out.append(&one);
         }
     }
+    let Tables { writers, desks, .. } = tables;
     let mut bytes = Vec::new();
     elide::unsigned(&mut bytes, count);
     elide::unsigned(&mut bytes, writers.len() as u64);
     for writer in &writers {
         bytes.extend(writer.node.0);
         elide::unsigned(&mut bytes, u64::from(writer.epoch));
+    }
+    elide::unsigned(&mut bytes, desks.len() as u64);
+    for desk in &desks {
+        desk.write(&mut bytes);
     }
     let sections = [
         out.places, out.unique, out.shapes, out.times, out.said, out.text,
@@ -141,7 +161,7 @@ pub fn write(sheets: &[Sheet]) -> Vec<u8> {
 fn sheet_out(
     sheet: &Sheet,
     before: Before,
-    writers: &mut Vec<Writer>,
+    tables: &mut Tables,
     out: &mut Sections,
 ) -> Option<Before> {
     let scope = sheet.id.scope()?;
@@ -165,8 +185,9 @@ fn sheet_out(
     }
     elide::unsigned(&mut out.places, sheet.changes.len() as u64);
     let mut run = Run::new(sheet.id)?;
+    tables.seen.turn_to(sheet.id);
     for (writer, body) in &sheet.changes {
-        change_out(&mut run, *writer, body, writers, out)?;
+        change_out(&mut run, *writer, body, tables, out)?;
     }
     Some(now)
 }
@@ -175,7 +196,7 @@ fn change_out(
     run: &mut Run,
     writer: Writer,
     body: &[u8],
-    writers: &mut Vec<Writer>,
+    tables: &mut Tables,
     out: &mut Sections,
 ) -> Option<()> {
     let known = Known::of_chunk(body)?;
@@ -198,29 +219,46 @@ fn change_out(
         elide::unsigned(&mut said, parts.seq);
         elide::unsigned(&mut said, parts.start_op);
     }
-    let index = match writers.iter().position(|known| *known == writer) {
-        Some(index) => index,
-        None if writers.len() >= limits::LIST_MAX => return None,
-        None => {
-            writers.push(writer);
-            writers.len() - 1
-        }
-    };
+    let place = out.places.len();
     out.places.push(flags);
-    elide::unsigned(&mut out.places, index as u64);
-    out.places.extend(said);
+    elide::unsigned(&mut out.places, index_of(&mut tables.writers, writer)?);
     elide::signed(&mut out.times, parts.at.0.wrapping_sub(run.at.0));
-    let (shapes, numbers) = (&mut out.shapes, &mut out.said);
-    elide::cut(
-        parts.rest,
-        parts.actor,
-        parts.at,
-        shapes,
-        numbers,
-        &mut out.text,
-    );
+    let (numbers, text) = (&mut out.said, &mut out.text);
+    if let Some((id, act)) = acts::of_rest(parts.rest).filter(|(id, _)| id.actor() == parts.actor) {
+        elide::unsigned(
+            &mut out.places,
+            index_of(&mut tables.desks, Desk::of(&act))?,
+        );
+        let more = acts::act_out(id, &act, parts.at, &tables.seen, numbers, text)?;
+        out.places[place] |= ACT | more;
+    } else {
+        let shapes = &mut out.shapes;
+        elide::cut(parts.rest, parts.actor, parts.at, shapes, numbers, text);
+    }
+    out.places.extend(said);
+    tables.seen.met(parts.rest, parts.actor);
     run.push(writer, known, &parts.deps);
     Some(())
+}
+
+/// What is told once and then named by its number.
+#[derive(Default, Clone)]
+struct Tables {
+    writers: Vec<Writer>,
+    desks: Vec<Desk>,
+    seen: Seen,
+}
+
+fn index_of<T: PartialEq>(table: &mut Vec<T>, value: T) -> Option<u64> {
+    let index = match table.iter().position(|known| *known == value) {
+        Some(index) => index,
+        None if table.len() >= limits::LIST_MAX => return None,
+        None => {
+            table.push(value);
+            table.len() - 1
+        }
+    };
+    Some(index as u64)
 }
 
 /// The changes of a document so far, the genesis first.
@@ -293,7 +331,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Sheet>, Malformed> {
 
 struct Reader<'a> {
     count: u64,
-    writers: Vec<Writer>,
+    tables: Tables,
     places: Cursor<'a>,
     unique: Cursor<'a>,
     shapes: Cursor<'a>,
@@ -316,6 +354,14 @@ impl<'a> Reader<'a> {
             let epoch = u32::try_from(cursor.unsigned().ok()?).ok()?;
             known.push(Writer { node, epoch });
         }
+        let desks = cursor.unsigned().ok()?;
+        if desks > limits::LIST_MAX as u64 {
+            return None;
+        }
+        let mut at_work = Vec::new();
+        for _desk in 0..desks {
+            at_work.push(Desk::read(&mut cursor)?);
+        }
         let mut section = || {
             let length = cursor.unsigned().ok()?;
             cursor.take(length).ok().map(Cursor)
@@ -324,7 +370,11 @@ impl<'a> Reader<'a> {
         let (times, said, text) = (section()?, section()?, section()?);
         cursor.is_done().then_some(Self {
             count,
-            writers: known,
+            tables: Tables {
+                writers: known,
+                desks: at_work,
+                seen: Seen::default(),
+            },
             places,
             unique,
             shapes,
@@ -370,6 +420,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         let mut run = Run::new(id)?;
+        self.tables.seen.turn_to(id);
         let mut changes = Vec::new();
         for _change in 0..count {
             changes.push(self.change(&mut run)?);
@@ -379,8 +430,14 @@ impl<'a> Reader<'a> {
 
     fn change(&mut self, run: &mut Run) -> Option<(Writer, Vec<u8>)> {
         let flags = self.places.byte().ok()?;
-        let index = usize::try_from(self.places.unsigned().ok()?).ok()?;
-        let writer = *self.writers.get(index)?;
+        let writer = self.index()?;
+        let writer = *self.tables.writers.get(writer)?;
+        let desk = if flags & ACT > 0 {
+            let desk = self.index()?;
+            Some(*self.tables.desks.get(desk)?)
+        } else {
+            None
+        };
         let deps = if flags & DEPS == 0 {
             run.heads().to_vec()
         } else {
@@ -404,8 +461,12 @@ impl<'a> Reader<'a> {
         };
         let at = Millis(run.at.0.wrapping_add(self.times.signed().ok()?));
         let actor = writer.actor();
-        let (shapes, said, text) = (&mut self.shapes, &mut self.said, &mut self.text);
-        let rest = elide::fill(actor, at, shapes, said, text)?;
+        let (said, text) = (&mut self.said, &mut self.text);
+        let seen = &self.tables.seen;
+        let rest = match desk {
+            Some(desk) => acts::act_in(flags, desk, (actor, at), seen, said, text)?,
+            None => elide::fill(actor, at, &mut self.shapes, said, text)?,
+        };
         let parts = Parts {
             hash: ChangeHash([0; 32]),
             deps,
@@ -417,7 +478,12 @@ impl<'a> Reader<'a> {
         };
         let (_, body) = elide::join(&parts)?;
         let known = Known::of_chunk(&body)?;
+        self.tables.seen.met(&rest, actor);
         run.push(writer, known, &parts.deps);
         Some((writer, body))
+    }
+
+    fn index(&mut self) -> Option<usize> {
+        usize::try_from(self.places.unsigned().ok()?).ok()
     }
 }

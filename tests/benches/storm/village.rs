@@ -12,7 +12,7 @@ use cuntong_protocol::{
     log::{Batch, Entry, LogHead, LogId, Receipt, Rejection, Seal},
     role::Role,
     sync::{
-        Admission, Agreed, Found, Met, Opening, Peer, Settled,
+        Admission, Agreed, Found, Given, Met, Opening, Part, Peer, Settled,
         host::{Records, Rejected, Replica},
     },
     text::Private,
@@ -22,6 +22,7 @@ use cuntong_protocol::{
         elide::Known,
         pack::{Shelf, Shelved},
         sketch::{Ask, Drawn},
+        snap::Reached,
         vector_hash,
     },
 };
@@ -300,6 +301,10 @@ impl Records for Away {
         Ok(Vec::new())
     }
 
+    fn snapshot(&self, _: &[Scope], _: &Reached, _: usize, _: Millis) -> Result<Part, Broken> {
+        Err("the hub wants documents ahead of their logs".to_owned())
+    }
+
     fn digests_of(&self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, Broken> {
         let mut heads: BTreeMap<DocId, ChangeHash> = BTreeMap::new();
         // One writer: the last change of a document is its only head.
@@ -359,6 +364,10 @@ impl Replica for Away {
 
     fn seen(&mut self, _peer: &Peer, _: Vec<Sighting>) -> Result<Vec<Sighting>, Broken> {
         Ok(Vec::new())
+    }
+
+    fn take_snapshot(&mut self, _: &Given) -> Result<(), Broken> {
+        Err("documents nobody asked for".to_owned())
     }
 
     fn admit(&mut self, _peer: &Peer, batch: Batch) -> Result<Admission, Broken> {

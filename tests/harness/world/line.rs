@@ -191,7 +191,9 @@ impl World {
             policy::scopes_read_by(places, mine),
             &policy::scopes_read_by(places, theirs),
         )
-        .reads_packs();
+        // The histories are short: documents come first for nearly everybody who is new.
+        .reads_packs()
+        .snapshots_from(4);
         End {
             session,
             coming: VecDeque::new(),

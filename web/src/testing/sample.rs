@@ -183,6 +183,7 @@ pub(crate) fn sync(
         custody_at: Some(NOW.after(-20 * 3_600_000)),
         last_session_at: Some(NOW.after(-20 * 3_600_000)),
         carrier: reason.is_none().then(|| "tcp".to_owned()),
+        beginning: None,
     };
     let session = |hours: i64, sent, received, repaired| SessionRow {
         at: NOW.after(-hours * 3_600_000),

@@ -189,6 +189,7 @@ pub(super) fn hello_of(node: NodeId, boot: [u8; 8]) -> Message {
         lacking: Vec::new(),
         since: None,
         parts: None,
+        snapshot: None,
     })
 }
 

@@ -69,6 +69,10 @@ impl Db {
                     self.refuse(&mut work, seq, &entry, rule, reason, by)?;
                     refusals.extend(work.rejections);
                 }
+                Verdict::Given => {
+                    self.set_state(&stored, EntryState::Accepted, entry.body.as_deref())?;
+                    self.no_longer_given(entry.hash)?;
+                }
                 Verdict::Waiting | Verdict::Withheld => {}
             }
         }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use cuntong_protocol::{
     control::{Body, NodeStatus},
     id::{ChangeHash, Kind},
+    limits,
     log::{Entry, LogId, Seal},
     policy,
     sync::{
@@ -12,6 +13,7 @@ use cuntong_protocol::{
         host::{Performed, perform},
     },
     time::Millis,
+    wire::Message,
 };
 
 use crate::store::{
@@ -91,10 +93,70 @@ pub(super) fn meet(county: &County, lower: &mut Db, upper: &mut Db) {
 }
 
 pub(super) fn meet_at(county: &County, lower: &mut Db, upper: &mut Db, now: Millis) {
+    let from = limits::SNAP_ENTRIES_MIN;
+    run(
+        county,
+        lower,
+        upper,
+        (now, from),
+        &mut |_lower, _message| true,
+    );
+}
+
+/// What the upper end said, as far as a snapshot's tests ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sent {
+    Snap(Vec<u8>),
+    Pack,
+    Push,
+    Other,
+}
+
+impl Sent {
+    fn of(message: &Message) -> Self {
+        if let Message::Snap(snap) = message {
+            Self::Snap(snap.reached.0.clone())
+        } else if matches!(message, Message::Pack(_)) {
+            Self::Pack
+        } else if matches!(message, Message::Push(_)) {
+            Self::Push
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// A session in which documents come first for who lacks `from` entries; it goes on while `on`
+/// says so of each message from above, shown with the store that is to hear it.
+pub(super) fn meet_until(
+    county: &County,
+    lower: &mut Db,
+    upper: &mut Db,
+    from: u64,
+    on: &mut dyn FnMut(&Db, Sent) -> bool,
+) {
+    run(county, lower, upper, (NOW, from), &mut |lower, message| {
+        on(lower, Sent::of(message))
+    });
+}
+
+fn run(
+    county: &County,
+    lower: &mut Db,
+    upper: &mut Db,
+    (now, from): (Millis, u64),
+    on: &mut dyn FnMut(&Db, &Message) -> bool,
+) {
     let callee = end(county, upper, lower, Role::Callee);
-    let (mut callee_session, mut callee_coming) = (callee.session, callee.coming);
+    let mut callee_session = callee.session.snapshots_from(from);
+    let mut callee_coming = callee.coming;
     let mut caller = end(county, lower, upper, Role::Caller);
     for _step in 0..10_000 {
+        if let Some(Input::Message(message)) = caller.coming.front()
+            && !on(caller.db, message)
+        {
+            return;
+        }
         let mut up = End {
             db: upper,
             session: callee_session,

@@ -62,6 +62,16 @@ CREATE TABLE exchange (
   repaired   INTEGER NOT NULL,
   result     TEXT    NOT NULL
 ) STRICT;
+CREATE TABLE given (
+  hash  BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
+  doc   BLOB    NOT NULL CHECK (length(doc) = 16),
+  node  BLOB    NOT NULL CHECK (length(node) = 8),
+  epoch INTEGER NOT NULL,
+  -- Position among the writer's changes of the document.
+  seq   INTEGER NOT NULL,
+  body  BLOB    NOT NULL
+) STRICT;
+CREATE INDEX given_by_doc ON given (doc, node, epoch, seq);
 CREATE TABLE lockout (
   login    TEXT    NOT NULL PRIMARY KEY,
   failures INTEGER NOT NULL,

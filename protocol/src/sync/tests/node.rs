@@ -12,13 +12,14 @@ use crate::{
     log::{Batch, Entry, LogHead, LogId, Receipt, Rejection, Seal},
     role::Level,
     sync::{
-        Admission, Agreed, Met, Opening, Peer, Settled,
+        Admission, Agreed, Given, Met, Opening, Peer, Settled,
         host::{Records, Rejected, Replica},
     },
     time::Millis,
     wire::{
         self, Fork, ScopeProof, Sighting,
         sketch::{Ask, Drawn, Sketcher},
+        snap::Reached,
         vector_hash,
     },
 };
@@ -49,6 +50,7 @@ pub(super) struct Node {
     /// Scopes whose documents were all named.
     pub(super) named: std::cell::RefCell<Vec<Scope>>,
     pub(super) resummed: Vec<Scope>,
+    pub(super) taken: Vec<Given>,
     pub(super) now: Millis,
 }
 
@@ -76,6 +78,7 @@ impl Node {
             sketches: 0,
             named: std::cell::RefCell::default(),
             resummed: Vec::new(),
+            taken: Vec::new(),
             now: Millis(1),
         }
     }
@@ -294,6 +297,7 @@ impl Replica for Node {
             sightings: Vec::new(),
             agreed: self.agreed.get(&peer.node).cloned(),
             receipted: self.receipted_by(peer.node),
+            snapshot: peer.upstream.then(Reached::default),
         })
     }
 
@@ -304,6 +308,11 @@ impl Replica for Node {
     fn met(&mut self, _: &Peer, met: &Met) -> Result<Vec<Sighting>, String> {
         self.met.push(met.clone());
         Ok(Vec::new())
+    }
+
+    fn take_snapshot(&mut self, taken: &Given) -> Result<(), String> {
+        self.taken.push(taken.clone());
+        Ok(())
     }
 
     fn admit(&mut self, peer: &Peer, batch: Batch) -> Result<Admission, String> {

@@ -5,8 +5,9 @@ use crate::{
     control::ControlKey,
     id::{ChangeHash, DocId, Scope},
     log::{Batch, LogHead, LogId},
-    sync::{Found, Peer, host::Records},
-    wire::{ScopeProof, Whole, pack::Shelf},
+    sync::{Found, Part, Peer, host::Records},
+    time::Millis,
+    wire::{ScopeProof, Whole, pack::Shelf, snap::Reached},
 };
 
 impl Records for Node {
@@ -49,6 +50,15 @@ impl Records for Node {
             .range(newest + 1..)
             .map(|(_, b)| b.clone())
             .collect())
+    }
+
+    fn snapshot(&self, _: &[Scope], _: &Reached, _: usize, at: Millis) -> Result<Part, String> {
+        Ok(Part {
+            bytes: Vec::new(),
+            reached: Reached::default(),
+            left: 0,
+            given: at,
+        })
     }
 
     fn digests_of(&self, scopes: &[Scope]) -> Result<Vec<ScopeProof>, String> {

@@ -7,19 +7,19 @@ use crate::{
     wire::{Hello, Welcome, Whole, pack::Pack},
 };
 
-const SCOPE: Scope = Scope {
+pub(super) const SCOPE: Scope = Scope {
     kind: Kind::Application,
     site: SiteId(3),
 };
 
-fn writer(n: u8) -> Writer {
+pub(super) fn writer(n: u8) -> Writer {
     Writer {
         node: NodeId([n; 8]),
         epoch: 1,
     }
 }
 
-fn begun(role: Role) -> Session {
+pub(super) fn begun(role: Role) -> Session {
     let me = Me {
         writer: writer(1),
         boot: [1; 8],
@@ -36,7 +36,7 @@ fn begun(role: Role) -> Session {
     session
 }
 
-fn hello(version: Version, node: u8) -> Input {
+pub(super) fn hello(version: Version, node: u8) -> Input {
     Input::Message(Message::Hello(Hello {
         version,
         writer: writer(node),
@@ -49,10 +49,11 @@ fn hello(version: Version, node: u8) -> Input {
         lacking: Vec::new(),
         since: None,
         parts: None,
+        snapshot: None,
     }))
 }
 
-fn welcome(version: Version) -> Input {
+pub(super) fn welcome(version: Version) -> Input {
     Input::Message(Message::Welcome(Welcome {
         version,
         writer: writer(2),
@@ -67,7 +68,7 @@ fn welcome(version: Version) -> Input {
     }))
 }
 
-fn effects(session: &mut Session) -> Vec<Effect> {
+pub(super) fn effects(session: &mut Session) -> Vec<Effect> {
     std::iter::from_fn(|| session.poll()).collect()
 }
 

@@ -13,6 +13,7 @@ use crate::{
         Fork, ScopeHeads, ScopeProof, Sighting, VectorPart, Version, Want, Whole,
         pack::Pack,
         sketch::{Ask, Sketch, Sketcher},
+        snap::{Reached, Snap},
     },
 };
 
@@ -73,6 +74,7 @@ fn hello() -> Hello {
         lacking: vec![LOG],
         since: None,
         parts: None,
+        snapshot: None,
     }
 }
 
@@ -207,13 +209,27 @@ fn all() -> Vec<(&'static str, Message)> {
             }),
         ),
         ("VECTOR", Message::Vector(vector_part())),
+        ("SNAP", Message::Snap(snap())),
         ("SKETCH", Message::Sketch(sketch())),
     ]
 }
 
-/// Greetings with what was added in 1.2.
+fn snap() -> Snap {
+    Snap {
+        part: 2,
+        reached: Reached(vec![1, 2, 3]),
+        left: 400,
+        bytes: vec![0x28, 0xb5, 0x2f, 0xfd],
+    }
+}
+
+/// Greetings with what was added in 1.2 and 1.3.
 fn told_as_differences() -> Vec<(&'static str, Message)> {
     let (since, parts) = (Some(0x1122_3344_5566_7788), Some(2));
+    let with_snapshot = Hello {
+        snapshot: Some(Reached(vec![1, 2, 3])),
+        ..hello()
+    };
     let hello = Hello {
         since,
         parts,
@@ -227,6 +243,7 @@ fn told_as_differences() -> Vec<(&'static str, Message)> {
     vec![
         ("HELLO-1.2", Message::Hello(hello)),
         ("WELCOME-1.2", Message::Welcome(welcome)),
+        ("HELLO-1.3", Message::Hello(with_snapshot)),
     ]
 }
 
@@ -247,7 +264,7 @@ fn every_message_has_the_bytes_it_always_had() {
 #[test]
 fn the_document_of_the_wire_lists_every_message_under_its_number() {
     let document = include_str!("../../../../docs/formats/wire.md");
-    let known = (1..=NUMBER_MAX).filter(|n| *n != NUMBER_FREE);
+    let known = 1..=NUMBER_MAX;
     assert_eq!(known.clone().count(), all().len());
     for (n, (name, message)) in known.zip(all()) {
         let bytes = encode(&message);
@@ -282,8 +299,9 @@ fn with_trailing_field(message: &Message) -> Vec<u8> {
 #[test]
 fn a_field_added_at_the_end_by_a_newer_version_is_skipped() {
     let structs = [
-        "HELLO-1.2",
+        "HELLO-1.3",
         "WELCOME-1.2",
+        "SNAP",
         "PUSH",
         "HEADS",
         "WANT",
