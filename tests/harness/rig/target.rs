@@ -3,7 +3,7 @@
 use super::{HUB, ROLES, TOWN, VILLAGE};
 
 /// Numbers and names of the messages, as `docs/formats/wire.md` has them.
-pub const KINDS: [(u8, &str); 17] = [
+pub const KINDS: [(u8, &str); 18] = [
     (1, "HELLO"),
     (2, "WELCOME"),
     (3, "PUSH"),
@@ -20,6 +20,7 @@ pub const KINDS: [(u8, &str); 17] = [
     (14, "PACK"),
     (15, "WHOLE"),
     (16, "VECTOR"),
+    (17, "SNAP"),
     (18, "SKETCH"),
 ];
 
@@ -114,7 +115,7 @@ impl std::fmt::Display for Target {
 }
 
 /// Every kind that nodes of one version say, both ways where both say it. BUSY is not among them (a node
-/// that has no room closes the connection with that word), nor is UPGRADE (it takes another version).
+/// that has no room closes the connection with that word), nor is UPGRADE (it takes another version), nor SNAP (it is of a first meeting, and everybody here has met).
 #[rustfmt::skip]
 const SAID: &[(u8, usize, usize, Recipe)] = &[
     (1, VILLAGE, TOWN, Recipe::Apart),
