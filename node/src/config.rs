@@ -64,6 +64,8 @@ pub struct Link {
     pub hello: Duration,
     /// Live connections from other nodes.
     pub connections_max: usize,
+    /// Every byte of this line is paid for: no connection is kept up between two exchanges.
+    pub metered: bool,
 }
 
 /// What carries a connection to another node.
@@ -124,6 +126,7 @@ impl Default for Config {
                 handshake: Duration::from_secs(15),
                 hello: Duration::from_secs(10),
                 connections_max: 1_000,
+                metered: false,
             },
             log: Log {
                 level: "info".to_owned(),

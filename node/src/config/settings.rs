@@ -116,6 +116,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         |text| number(text, 1, 10_000),
         ToString::to_string
     ),
+    setting!(
+        "link.metered",
+        "线路按流量计费:交换完即断开,不保持连接",
+        link.metered,
+        yes_no,
+        ToString::to_string
+    ),
     setting!("log.level", "日志级别", log.level, level, Clone::clone),
     setting!(
         "log.file",
