@@ -14,8 +14,10 @@ use std::{
 mod settings;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use settings::SETTINGS;
+pub use windows::Windows;
 
 /// The file in the state directory.
 pub const FILE: &str = "node.toml";
@@ -66,6 +68,8 @@ pub struct Link {
     pub connections_max: usize,
     /// Every byte of this line is paid for: no connection is kept up between two exchanges.
     pub metered: bool,
+    /// When this node calls on its own.
+    pub windows: Windows,
 }
 
 /// What carries a connection to another node.
@@ -127,6 +131,7 @@ impl Default for Config {
                 hello: Duration::from_secs(10),
                 connections_max: 1_000,
                 metered: false,
+                windows: Windows::default(),
             },
             log: Log {
                 level: "info".to_owned(),

@@ -125,7 +125,7 @@ impl NodeDesk {
     pub fn perform_blocking(&self, actor: &Actor, command: Command) -> Result<Done, Refusal> {
         let actor = actor.clone();
         let done = self.judged(move |db, now| perform::perform(db, &actor, &command, now))?;
-        self.links.wake();
+        self.links.saved();
         Ok(done)
     }
 
@@ -353,15 +353,19 @@ impl Desk for NodeDesk {
         let peers = self.links.peers();
         let clock = self.clock.state();
         let actor = who.actor.clone();
-        self.ask("sync", move |g| {
-            sync::page(g, &actor, &peers, clock).map(Some)
-        })
-        .await
-        .unwrap_or_else(nothing_synced)
+        let page = self
+            .ask("sync", move |g| {
+                sync::page(g, &actor, &peers, clock).map(Some)
+            })
+            .await;
+        SyncPage {
+            habits: self.links.habits(),
+            ..page.unwrap_or_else(nothing_synced)
+        }
     }
 
     async fn sync_now(&self) {
-        self.links.wake();
+        self.links.try_now();
     }
 
     async fn rejection_seen(&self, id: i64) {
@@ -452,6 +456,7 @@ fn nothing_synced() -> SyncPage {
         custody: cuntong_web::desk::Custody::default(),
         epoch: 0,
         peers: Vec::new(),
+        habits: links::Habits::default(),
         waiting: Vec::new(),
         rejections: Vec::new(),
         quarantine: 0,

@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     clock::Clock,
     config,
+    desk::links::Habits,
     exit::{Exit, Failure},
     news::{Hearing, News},
     stop::Stop,
@@ -40,18 +41,22 @@ mod carrier;
 mod dial;
 mod drive;
 mod enrolment;
+mod leave;
 mod limits;
 mod listen;
 mod live;
+mod meeting;
 mod pending;
 mod reach;
 mod reason;
 mod renewal;
 mod resume;
 mod stream;
+pub mod surroundings;
 mod tcp;
 pub mod tls;
 mod way_back;
+mod when;
 mod work;
 
 #[cfg(test)]
@@ -65,6 +70,8 @@ use pending::Pending;
 pub use reach::Lead;
 pub use reason::{Failed, Reason};
 use resume::Resume;
+use surroundings::Surroundings;
+pub use when::Why;
 
 /// Orders that wait for the caller; more are the same order.
 const ORDERS_MAX: usize = 32;
@@ -95,6 +102,9 @@ pub struct Parts {
     pub demo: bool,
     pub stop: Stop,
 }
+
+/// What the links hear of the machine around them.
+pub type Around = Box<dyn Surroundings>;
 
 /// All links of a node. Clones are the same links.
 #[derive(Clone)]
@@ -130,6 +140,8 @@ pub struct Upstream {
     pub node: Option<NodeId>,
     pub failed: Option<Failed>,
     pub next_try: Option<Millis>,
+    /// Why it is then.
+    pub why: Why,
     pub last_session: Option<Millis>,
     /// What carries the session, while there is one.
     pub carrier: Option<Carrier>,
@@ -191,7 +203,7 @@ impl Links {
     ///
     /// # Errors
     /// When the address cannot be bound, or the node does not belong to a county.
-    pub fn start(parts: Parts) -> Result<Self, Failure> {
+    pub fn start(parts: Parts, around: Around) -> Result<Self, Failure> {
         let trust = parts
             .store
             .read(|db| db.shared_trust())
@@ -239,6 +251,7 @@ impl Links {
         }
         if !shared.parts.config.upstream.is_empty() {
             drop(tokio::spawn(dial::run(shared.clone(), taken)));
+            drop(tokio::spawn(surroundings::heed(shared.clone(), around)));
         }
         Ok(Self(shared))
     }
@@ -261,10 +274,24 @@ impl Links {
         lock(&self.0.live).list()
     }
 
-    /// Ends every wait: each upstream is tried now.
-    pub fn wake(&self) {
+    /// Ends every wait: each upstream is tried now, whatever the settings say of when.
+    pub fn try_now(&self) {
         // A full queue holds enough orders to try.
-        let _full = self.0.orders.try_send(Order::Wake);
+        let _full = self.0.orders.try_send(Order::TryNow);
+    }
+
+    /// Something was saved: a reason to call, where the settings allow it.
+    pub fn saved(&self) {
+        let _full = self.0.orders.try_send(Order::Saved);
+    }
+
+    /// When this node calls, by its settings.
+    pub fn habits(&self) -> Habits {
+        let link = &self.0.parts.config;
+        Habits {
+            metered: link.metered,
+            windows: link.windows.to_string(),
+        }
     }
 
     /// Whether the links are plugged in.
@@ -346,7 +373,8 @@ fn unreachable(failures: &[Failed]) -> Failure {
             | Reason::Clock
             | Reason::Version
             | Reason::Certificate
-            | Reason::Rejected,
+            | Reason::Rejected
+            | Reason::Clone,
         )
         | None => Exit::NoUpstream,
     };
@@ -376,6 +404,7 @@ fn upstreams(addresses: &[String], trust: &Trust, site: SiteId) -> Vec<Upstream>
             }),
             failed: None,
             next_try: None,
+            why: Why::default(),
             last_session: None,
             resumed: false,
             carrier: None,
@@ -447,6 +476,12 @@ impl Shared {
     fn show(&self, own: Arc<CertifiedKey>) {
         let now = self.parts.clock.now();
         *self.own.write().unwrap_or_else(PoisonError::into_inner) = (own, Some(now));
+    }
+
+    /// The time of day, if it is to be believed.
+    fn wall(&self) -> Option<Millis> {
+        let (now, state) = self.parts.clock.read();
+        (state == ClockState::Ok).then_some(now)
     }
 
     fn clock_in_doubt(&self) -> bool {

@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 use crate::{
     clock::{self, Clock},
     config::Config,
-    desk::{LinkHandle, NoLinks, NodeDesk, Peer},
+    desk::{LinkHandle, NoLinks, NodeDesk, Peer, links::Habits},
     exit::{Exit, Failure},
     identity::{self, Papers},
     intake::Door,
-    link::{self, Asked, Links, Parts},
+    link::{self, Asked, Links, Parts, surroundings::System},
     news::News,
     stop::{self, Stop, Stopper},
     store::{Store, StoreError},
@@ -219,7 +219,7 @@ fn links(
         demo: config.demo.switch,
         stop: stop.clone(),
     };
-    Links::start(parts).map(Some)
+    Links::start(parts, Box::new(System::new())).map(Some)
 }
 
 /// Why the store did not open: what time does not mend is wrong with the directory.
@@ -250,6 +250,7 @@ impl LinkHandle for Plugs {
                 next_try_s: up
                     .next_try
                     .map(|at| (at.since(now).max(0) / 1000).unsigned_abs()),
+                why: up.why.word(),
                 last_session_at: up.last_session,
                 carrier: up
                     .carrier
@@ -263,14 +264,23 @@ impl LinkHandle for Plugs {
             state: link::UpstreamState::Connected.word(),
             reason: None,
             next_try_s: None,
+            why: link::Why::default().word(),
             last_session_at: Some(down.since),
             carrier: Some(down.carrier.word()),
         });
         upstream.chain(downstream).collect()
     }
 
-    fn wake(&self) {
-        self.links.wake();
+    fn saved(&self) {
+        self.links.saved();
+    }
+
+    fn try_now(&self) {
+        self.links.try_now();
+    }
+
+    fn habits(&self) -> Habits {
+        self.links.habits()
     }
 
     fn demo(&self) -> Option<bool> {

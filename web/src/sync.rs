@@ -6,7 +6,7 @@ use cuntong_protocol::time::Millis;
 
 use crate::{
     App,
-    desk::{Desk, PeerRow, SessionRow},
+    desk::{self, Desk, PeerRow, SessionRow},
     page::{Failure, Problem, Shell, done, render},
     row::RowView,
     tray::RejectionView,
@@ -48,6 +48,7 @@ pub(crate) struct SyncPageView {
     oldest: String,
     county_at: Option<String>,
     peers: Vec<PeerView>,
+    habits: Option<String>,
     waiting: Vec<RowView>,
     rejections: Vec<RejectionView>,
     quarantine: u64,
@@ -95,6 +96,7 @@ pub(crate) async fn page<D: Desk>(
         oldest: words::span(sync.custody.oldest_s),
         county_at: sync.custody.county_at.map(|at| words::moment(at, now)),
         peers: sync.peers.iter().map(|row| peer(row, now)).collect(),
+        habits: sync.habits.zh(),
         waiting,
         rejections: rejections.collect(),
         quarantine: sync.quarantine,
@@ -116,6 +118,7 @@ fn peer(row: &PeerRow, now: Millis) -> PeerView {
     let state = match row.state.as_str() {
         "connected" => Chip::new("ok", "已连接"),
         "connecting" => Chip::new("info", "正在连接"),
+        "waiting" if row.rests() => Chip::new("neutral", "按约定时间联系"),
         "waiting" => Chip::new("warn", "未连接"),
         "off" => Chip::new("neutral", "已拔线"),
         other => Chip::new("neutral", other),
@@ -129,10 +132,7 @@ fn peer(row: &PeerRow, now: Millis) -> PeerView {
         state,
         advice: row.reason.as_ref().map_or("", |(class, _)| advice(class)),
         reason: row.reason.as_ref().map(|(_, words)| words.clone()),
-        next_try: row.next_try_s.map(|s| match s {
-            0..60 => format!("{s} 秒后自动重试"),
-            _ => format!("{}后自动重试", words::span(s)),
-        }),
+        next_try: row.next_try_s.map(|s| desk::next_call(&row.why, s)),
         custody: moment(row.custody_at),
         last: moment(row.last_session_at),
         spare: row.carrier.as_deref() == Some("tcp"),
@@ -149,6 +149,9 @@ fn advice(class: &str) -> &'static str {
         "version" => "两边版本差得太远。请联系县级管理员升级。",
         "certificate" => "证书没有通过。请联系县级管理员核对入网登记。",
         "rejected" => "对方不接受本机。请联系县级管理员。",
+        "clone" => {
+            "有一台和本机密钥相同的电脑正连着，多半是整盘复制出来的。两台只能留一台：请联系县级管理员，另一台重新入网。"
+        }
         "busy" => "对方正忙，会按它给的时间再连。",
         _ => "",
     }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Carrier, Config};
+use super::{Carrier, Config, Windows};
 
 /// Whichever carrier works.
 const AUTO: &str = "auto";
@@ -121,6 +121,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "线路按流量计费:交换完即断开,不保持连接",
         link.metered,
         yes_no,
+        ToString::to_string
+    ),
+    setting!(
+        "link.windows",
+        "只在这些时段自动联系上级,如 06:30-08:00,20:00-23:00;空则任何时候",
+        link.windows,
+        Windows::parse,
         ToString::to_string
     ),
     setting!("log.level", "日志级别", log.level, level, Clone::clone),

@@ -7,7 +7,7 @@ use cuntong_protocol::{
     text::Private,
 };
 use cuntong_web::desk::{
-    CaseCustody, CaseRow, Custody, NodeRow, PeerRow, RejectionRow, Resident, SessionRow, Site,
+    CaseCustody, CaseRow, Custody, Habits, NodeRow, PeerRow, RejectionRow, Resident, SessionRow, Site,
     SyncPage,
 };
 
@@ -180,6 +180,7 @@ pub(crate) fn sync(
         .to_owned(),
         reason: reason.map(|(class, words)| (class.to_owned(), words.to_owned())),
         next_try_s: next,
+        why: "retry".to_owned(),
         custody_at: Some(NOW.after(-20 * 3_600_000)),
         last_session_at: Some(NOW.after(-20 * 3_600_000)),
         carrier: reason.is_none().then(|| "tcp".to_owned()),
@@ -195,6 +196,7 @@ pub(crate) fn sync(
         result: "ok".to_owned(),
     };
     SyncPage {
+        habits: Habits::default(),
         peers: if custody.waiting > 0 {
             vec![
                 peer(
