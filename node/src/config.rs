@@ -31,6 +31,7 @@ pub struct Config {
     pub link: Link,
     pub log: Log,
     pub inbox: Inbox,
+    pub bundle: Bundle,
     pub demo: Demo,
 }
 
@@ -105,6 +106,13 @@ pub struct Inbox {
     pub watch: bool,
 }
 
+/// Bundles on sticks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// Where sticks are looked for: a folder, or `FOLDER/*` for every disk that hangs below it.
+    pub places: Vec<String>,
+}
+
 /// The sample county.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demo {
@@ -138,6 +146,11 @@ impl Default for Config {
                 file: false,
             },
             inbox: Inbox { watch: true },
+            bundle: Bundle {
+                places: ["/media/*", "/run/media/*", "/mnt/*"]
+                    .map(String::from)
+                    .into(),
+            },
             demo: Demo { switch: false },
         }
     }

@@ -18,6 +18,7 @@ mod page;
 pub(crate) mod perform;
 mod redo;
 mod sign_in;
+mod sticks;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use self::links::{LinkHandle, NoLinks, Peer};
 use self::{ground::Ground, perform::Failed, sign_in::Locks};
 use crate::{
     clock::Clock,
+    sticks::Sticks,
     store::{Db, Store, StoreError},
 };
 
@@ -52,6 +54,8 @@ pub struct NodeDesk {
     store: Store,
     clock: Clock,
     links: Arc<dyn LinkHandle>,
+    /// None on a desk whose sticks nobody watches.
+    sticks: Option<Sticks>,
     locks: Arc<Locks>,
     hashing: Arc<Semaphore>,
     /// When this process began, by a clock nobody can set.
@@ -65,10 +69,18 @@ impl NodeDesk {
             store,
             clock,
             links,
+            sticks: None,
             locks: Arc::new(Locks::default()),
             hashing: Arc::new(Semaphore::new(sign_in::HASHES_MAX)),
             started: crate::clock::stopwatch(),
         }
+    }
+
+    /// The same with the sticks of that node.
+    #[must_use]
+    pub fn with_sticks(mut self, sticks: Sticks) -> Self {
+        self.sticks = Some(sticks);
+        self
     }
 
     /// Reads on this thread.

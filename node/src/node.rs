@@ -17,6 +17,7 @@ use crate::{
     intake::Door,
     link::{self, Asked, Links, Parts, surroundings::System},
     news::News,
+    sticks::Sticks,
     stop::{self, Stop, Stopper},
     store::{Store, StoreError},
     tickets::Tickets,
@@ -42,6 +43,7 @@ pub struct Node {
     pub links: Option<Links>,
     /// The same links as the desk sees them.
     pub plugs: Arc<dyn LinkHandle>,
+    pub sticks: Sticks,
     pub door: Door,
     pub news: News,
     /// Ends everything.
@@ -92,7 +94,9 @@ impl Node {
             }),
             None => Arc::new(NoLinks),
         };
-        let desk = NodeDesk::new(store.clone(), clock.clone(), handle.clone());
+        let sticks = Sticks::new(door.clone(), config.bundle.places.clone());
+        let desk =
+            NodeDesk::new(store.clone(), clock.clone(), handle.clone()).with_sticks(sticks.clone());
         Ok(Self {
             dir: dir.to_owned(),
             config: Arc::new(config),
@@ -101,6 +105,7 @@ impl Node {
             desk,
             links,
             plugs: handle,
+            sticks,
             door,
             news,
             stopper: Arc::new(stopper),

@@ -16,13 +16,17 @@ use cuntong_protocol::{
 use serde::Serialize;
 
 mod calls;
+mod sticks;
 mod tray;
 
 pub use calls::{Habits, next_call};
+pub use sticks::{
+    BundleOffer, JobState, OfferState, StickDesk, StickJob, StickPeer, StickPlace, Sticks,
+};
 pub use tray::{Outcome, Redo, RejectionRow, Settled};
 
 /// Everything a page may ask. Reads answer from local rows; nothing waits for a network.
-pub trait Desk: Send + Sync + 'static {
+pub trait Desk: StickDesk + Send + Sync + 'static {
     /// This site, this node, and what the header says about custody.
     fn header(&self) -> impl Future<Output = Header> + Send;
 

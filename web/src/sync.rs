@@ -8,7 +8,9 @@ use crate::{
     App,
     desk::{self, Desk, PeerRow, SessionRow},
     page::{Failure, Problem, Shell, done, render},
+    routes,
     row::RowView,
+    sticks::{self, SticksView},
     tray::RejectionView,
     visit::Visit,
     words::{self, Chip},
@@ -49,6 +51,8 @@ pub(crate) struct SyncPageView {
     county_at: Option<String>,
     peers: Vec<PeerView>,
     habits: Option<String>,
+    /// For people who carry sticks.
+    sticks: Option<SticksView>,
     waiting: Vec<RowView>,
     rejections: Vec<RejectionView>,
     quarantine: u64,
@@ -63,7 +67,12 @@ pub(crate) async fn show<D: Desk>(
     State(app): State<App<D>>,
     visit: Visit,
 ) -> Result<Response, Failure> {
-    render(&page(&app, &visit, Vec::new()).await?)
+    let page = page(&app, &visit, Vec::new()).await?;
+    let again = |response| match &page.sticks {
+        Some(sticks) => sticks::again(response, sticks),
+        None => response,
+    };
+    render(&page).map(again)
 }
 
 /// The page, with what is wrong with a form on it.
@@ -76,6 +85,11 @@ pub(crate) async fn page<D: Desk>(
     let mut page = Shell::new(app, visit, "上报与存证").await;
     page.failed = !problems.is_empty();
     let sync = app.desk.sync(visit.who()?).await;
+    let sticks = if routes::CARRIES.admits(visit.who()?) {
+        Some(SticksView::of(app.desk.sticks().await, now))
+    } else {
+        None
+    };
     // Administrators keep nodes, not cases: they see counts.
     let waiting = if page.reads_cases {
         RowView::all(&sync.waiting, now)
@@ -97,6 +111,7 @@ pub(crate) async fn page<D: Desk>(
         county_at: sync.custody.county_at.map(|at| words::moment(at, now)),
         peers: sync.peers.iter().map(|row| peer(row, now)).collect(),
         habits: sync.habits.zh(),
+        sticks,
         waiting,
         rejections: rejections.collect(),
         quarantine: sync.quarantine,

@@ -146,6 +146,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         ToString::to_string
     ),
     setting!(
+        "bundle.places",
+        "在哪里找 U 盘:文件夹,或 文件夹/* 表示其下挂的每个盘,逗号分隔;空则不找",
+        bundle.places,
+        places,
+        |all: &Vec<String>| show_list(all)
+    ),
+    setting!(
         "demo.switch",
         "显示断网开关(演示用)",
         demo.switch,
@@ -200,6 +207,14 @@ fn list(text: &str) -> Result<Vec<String>, String> {
         .filter(|part| !part.is_empty())
         .map(ToOwned::to_owned)
         .collect())
+}
+
+fn places(text: &str) -> Result<Vec<String>, String> {
+    let all = list(text)?;
+    match all.iter().find(|place| !place.starts_with('/')) {
+        Some(relative) => Err(format!("“{relative}”应为完整路径，以 / 开头")),
+        None => Ok(all),
+    }
 }
 
 fn show_list(all: &[String]) -> String {
