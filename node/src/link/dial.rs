@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cuntong_protocol::id::NodeId;
+use cuntong_protocol::{id::NodeId, time::Millis};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -299,12 +299,15 @@ impl Caller {
     /// Waits, unless somebody orders otherwise.
     async fn rest(&mut self, mut next: Next) {
         let mut until = Instant::now() + next.wait;
-        self.announce(next);
+        let mut at = self.announce(next);
         let mut plugged = self.shared.plugged.subscribe();
         let stop = self.shared.parts.stop.clone();
         while Instant::now() < until {
             tokio::select! {
                 () = sleep_until(until.min(Instant::now() + LOOK_EVERY)) => {
+                    if self.is_past(at) {
+                        return;
+                    }
                     if next.why == Why::Window && self.when.may_call(self.shared.wall()) {
                         // It opened earlier than by the clock of before.
                         let spread = self.shared.parts.config.retry_max;
@@ -313,6 +316,7 @@ impl Caller {
                 }
                 Some(order) = self.orders.recv() => {
                     let left = until.duration_since(Instant::now());
+                    let woke = matches!(order, Order::Changed) && self.is_past(at);
                     match self.ordered(order, next.why, left) {
                         Some(sooner) if sooner.wait.is_zero() => {
                             tokio::time::sleep(AT_MOST_EVERY.min(left)).await;
@@ -321,8 +325,9 @@ impl Caller {
                         Some(sooner) => {
                             next = sooner;
                             until = Instant::now() + next.wait;
-                            self.announce(next);
+                            at = self.announce(next);
                         }
+                        None if woke => return,
                         None => {}
                     }
                 }
@@ -335,8 +340,14 @@ impl Caller {
         }
     }
 
-    /// What is known of the next call, for pages.
-    fn announce(&self, next: Next) {
+    /// Whether a moment is past by the clock on the wall: a wait does not count the time a machine
+    /// sleeps through.
+    fn is_past(&self, at: Millis) -> bool {
+        self.shared.wall().is_some_and(|now| now >= at)
+    }
+
+    /// When the next call is; noted for pages.
+    fn announce(&self, next: Next) -> Millis {
         let at = self.shared.parts.clock.now();
         let at = at.after(next.wait.as_millis() as i64);
         for index in 0..self.shared.parts.config.upstream.len() {
@@ -346,6 +357,7 @@ impl Caller {
                 up.why = next.why;
             });
         }
+        at
     }
 
     /// An order while this node waits for `left` more: another wait, if it makes one.

@@ -142,6 +142,27 @@ async fn a_metered_line_is_left_after_the_exchange_and_used_again_for_what_is_sa
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_that_was_slept_through_is_made_up_for_when_the_machine_wakes_up() {
+    let mut land = Land::new(77);
+    let (hub, village) = (land.machine(HUB), land.machine(SHIQIAO));
+    let hub = land.start(&hub, true, &[]);
+    let (tell, around) = told();
+    let mut link = config::Config::default().link;
+    link.upstream = vec![hub.links.address().unwrap().to_string()];
+    link.metered = true;
+    let village = land.start_in(&village, link, around);
+    let rests = || village.links.upstream()[0].why == Why::Turn;
+    until("a wait for the next round", rests).await;
+    let morning = NOW.after(10 * 3_600_000);
+    village.links.0.parts.clock.set(morning);
+    tell.send(Change::Awake).unwrap();
+    until("a session of this morning", || {
+        village.links.upstream()[0].last_session >= Some(morning)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn outside_its_windows_a_node_calls_by_hand_only() {
     let mut land = Land::new(75);
     let (hub, village) = (land.machine(HUB), land.machine(SHIQIAO));
