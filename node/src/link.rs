@@ -14,7 +14,7 @@ use std::{
 
 use cuntong_protocol::{
     control::signed::Trust,
-    id::{NodeId, SiteId, Writer},
+    id::{NodeId, Writer},
     role::Level,
     sync::{Input, Settled},
     time::{ClockState, Millis},
@@ -55,6 +55,7 @@ mod stream;
 pub mod surroundings;
 mod tcp;
 pub mod tls;
+mod upstream;
 mod way_back;
 mod when;
 mod work;
@@ -71,6 +72,7 @@ pub use reach::Lead;
 pub use reason::{Failed, Reason};
 use resume::Resume;
 use surroundings::Surroundings;
+use upstream::{unreachable, upstreams};
 pub use when::Why;
 
 /// Orders that wait for the caller; more are the same order.
@@ -361,56 +363,6 @@ async fn keep_trust(shared: Arc<Shared>, mut news: Hearing) {
             let _newest = shared.fresh_trust().await;
         }
     }
-}
-
-/// Why no upstream could be reached, one reason for each.
-fn unreachable(failures: &[Failed]) -> Failure {
-    let exit = match failures.last().map(|failed| failed.reason) {
-        Some(Reason::Busy | Reason::DiskFull) => Exit::TryLater,
-        Some(
-            Reason::NoRoute
-            | Reason::HubDown
-            | Reason::Clock
-            | Reason::Version
-            | Reason::Certificate
-            | Reason::Rejected
-            | Reason::Clone,
-        )
-        | None => Exit::NoUpstream,
-    };
-    let words: Vec<_> = failures
-        .iter()
-        .map(|failed| crate::desk::links::reason_words(failed.reason.word()))
-        .collect();
-    Failure::new(exit, format!("连不上上级:{}", words.join(";")))
-}
-
-/// The upstreams of the settings. Who answers is known when somebody does; until then the node of
-/// the site that stands at that place above this one is named.
-fn upstreams(addresses: &[String], trust: &Trust, site: SiteId) -> Vec<Upstream> {
-    let mut above = trust.places().above(site);
-    // One address less than sites above: the nearest is left out, not the hub.
-    let left_out = above.len().saturating_sub(addresses.len());
-    drop(above.drain(..left_out));
-    addresses
-        .iter()
-        .enumerate()
-        .map(|(index, address)| Upstream {
-            address: address.clone(),
-            state: UpstreamState::Waiting,
-            node: above.get(index).and_then(|site| {
-                let nodes = &trust.roster().nodes;
-                nodes.iter().find(|n| n.site == *site).map(|n| n.node)
-            }),
-            failed: None,
-            next_try: None,
-            why: Why::default(),
-            last_session: None,
-            resumed: false,
-            carrier: None,
-            lead: Lead::default(),
-        })
-        .collect()
 }
 
 impl Shared {
