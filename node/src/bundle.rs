@@ -17,11 +17,16 @@ use cuntong_protocol::{
 use cuntong_provisioning::county::places::find_place;
 use serde::Serialize;
 
+mod carry;
 mod content;
 mod file;
+mod offer;
+mod progress;
 
 pub use content::{Account, Plan, outgoing, plan, take};
-use file::Written;
+use file::{Copy, Written};
+pub use offer::{Fate, Offer, look};
+pub use progress::Progress;
 
 use crate::{
     exit::{Exit, Failure},
@@ -44,6 +49,8 @@ pub struct Exported {
     pub entries: u64,
     pub messages: u64,
     pub bytes: u64,
+    /// Bundles of others for the same receiver that were put beside it.
+    pub carried: u64,
 }
 
 /// A bundle that was taken in.
@@ -53,6 +60,8 @@ pub struct Imported {
     pub peer_name: String,
     /// The account, for the person who brought it.
     pub words: String,
+    /// It is for another node, and is kept for the next stick that goes there.
+    pub kept: bool,
     #[serde(flatten)]
     pub account: Account,
 }
@@ -75,18 +84,6 @@ pub fn export(node: &Door, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
         ));
     }
     let now = node.clock.now();
-    let header = Header {
-        county: trust.county(),
-        from: papers.keys.node(),
-        to: entry.node,
-        at: now,
-    };
-    let path = if to.is_dir() {
-        let (from, to_whom) = (name_of(&trust, own), name_of(&trust, entry.site));
-        to.join(format!("{from}-{to_whom}-{}.{EXTENSION}", stamp(now)))
-    } else {
-        to.to_owned()
-    };
     let mine = policy::scopes_read_by(trust.places(), own);
     let theirs = policy::scopes_read_by(trust.places(), peer.site);
     let product = env!("CARGO_PKG_VERSION").to_owned();
@@ -96,6 +93,22 @@ pub fn export(node: &Door, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
             .write(move |db| plan(&mut Linked::new(db, now), &peer, &mine, &theirs, product))
     };
     let plan = plan?;
+    let header = Header {
+        county: trust.county(),
+        from: papers.keys.node(),
+        to: entry.node,
+        at: now,
+        entries: plan.entries,
+        written: plan.written,
+    };
+    let folder = to.is_dir().then_some(to);
+    let path = match folder {
+        Some(folder) => {
+            file::clear(folder, &name_for(&trust, &header, false));
+            folder.join(name_for(&trust, &header, true))
+        }
+        None => to.to_owned(),
+    };
     let mut written = Written::create(&path, &header, &entry.recipient)?;
     let entries = outgoing(
         plan,
@@ -103,7 +116,12 @@ pub fn export(node: &Door, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
         |message| written.say(message),
     )?;
     let (messages, bytes) = written.finish(&papers.keys.sign.signing())?;
+    let carried = match folder {
+        Some(folder) => carry::hand_on(node, &trust, folder, entry.node)?,
+        None => 0,
+    };
     Ok(Exported {
+        carried,
         file: path,
         peer: entry.node,
         peer_name: name_of(&trust, entry.site),
@@ -113,40 +131,75 @@ pub fn export(node: &Door, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
     })
 }
 
-/// Takes in a bundle: it is copied, checked from end to end, and only then taken.
+/// How many bundles of others are kept here.
+pub fn carried(node: &Door) -> u64 {
+    carry::kept(node).len() as u64
+}
+
+/// Takes in a bundle: it is copied, checked from end to end, and only then taken. One for a node
+/// further on is kept for the next stick that goes there.
 ///
 /// # Errors
-/// It is not a bundle, not for this node, not whole, or not from a node in force; a full disk.
+/// It is not a bundle, not for this node or one beyond it, not whole, or not from a node in force;
+/// a full disk.
 pub fn import(node: &Door, path: &Path) -> Result<Imported, Failure> {
+    import_watched(node, path, &Progress::default())
+}
+
+/// The same, telling meanwhile how far it is.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_watched(node: &Door, path: &Path, far: &Progress) -> Result<Imported, Failure> {
     let mut file = file::brought(path)?;
-    import_from(node, &mut file)
+    far.begins(file.metadata().map_or(0, |about| about.len()));
+    import_from(node, &mut file, far)
 }
 
 /// The same for what was read already.
 ///
 /// # Errors
 /// As [`import`].
-pub fn import_from(node: &Door, bytes: &mut dyn std::io::Read) -> Result<Imported, Failure> {
+pub fn import_from(
+    node: &Door,
+    bytes: &mut dyn std::io::Read,
+    far: &Progress,
+) -> Result<Imported, Failure> {
     let (trust, papers, own) = ground(node)?;
-    let mut copy = file::stage(bytes, &node.dir.join(STAGING))?;
+    let mut copy = file::stage(&mut far.reading(bytes), &node.dir.join(STAGING))?;
     let header = copy.header()?;
     if header.county != trust.county() {
         return Err(Failure::new(Exit::NotPermitted, "这个数据包属于另一个县"));
     }
-    if header.to != papers.keys.node() {
-        let whose = trust.roster().node(header.to);
-        let name = whose.map_or_else(|| header.to.to_string(), |n| name_of(&trust, n.site));
-        return Err(Failure::new(
-            Exit::NotPermitted,
-            format!("这个数据包是给 {name} 的，本机不能打开"),
-        ));
-    }
     let (entry, peer) = sender(&trust, own, header.from)?;
+    if header.to != papers.keys.node() {
+        return carry::keep(node, &trust, own, &mut copy, &header);
+    }
+    copy.is_whole(&entry.sign_key)?;
     copy.check(&header, &papers.keys.open, &entry.sign_key)?;
+    let account = taken(node, &mut copy, &header, &papers, (&trust, own, &peer), far)?;
+    Ok(Imported {
+        peer: entry.node,
+        peer_name: name_of(&trust, entry.site),
+        words: account.zh(),
+        kept: false,
+        account,
+    })
+}
+
+/// Takes the messages of a bundle that was checked.
+fn taken(
+    node: &Door,
+    copy: &mut Copy,
+    header: &Header,
+    papers: &Papers,
+    (trust, own, peer): (&Trust, SiteId, &Peer),
+    far: &Progress,
+) -> Result<Account, Failure> {
     let mine = policy::scopes_read_by(trust.places(), own);
     let theirs = policy::scopes_read_by(trust.places(), peer.site);
     let mut account = Account::new(header.at, &mine, &theirs);
-    let mut messages = copy.open(&header, &papers.keys.open)?;
+    let mut messages = copy.open(header, &papers.keys.open)?;
     while let Some(message) = messages.next_message()? {
         let now = node.clock.now();
         let (peer, mut so_far) = (peer.clone(), account);
@@ -156,17 +209,13 @@ pub fn import_from(node: &Door, bytes: &mut dyn std::io::Read) -> Result<Importe
         });
         let (after, news) = done?;
         account = after;
+        far.taken(&account, header.entries);
         content::tell(&node.news, news);
     }
     let now = node.clock.now();
     let done = node.store.write(move |db| db.adopt_orphans(now));
     let _own = done?;
-    Ok(Imported {
-        peer: entry.node,
-        peer_name: name_of(&trust, entry.site),
-        words: account.zh(),
-        account,
-    })
+    Ok(account)
 }
 
 fn ground(node: &Door) -> Result<(std::sync::Arc<Trust>, Papers, SiteId), Failure> {
@@ -245,6 +294,18 @@ fn sender(trust: &Trust, own: SiteId, from: NodeId) -> Result<(&NodeEntry, Peer)
 fn name_of(trust: &Trust, site: SiteId) -> String {
     let place = trust.places().site(site);
     place.map_or_else(|| site.to_string(), |place| place.name.clone())
+}
+
+/// What the file of a bundle is called on a stick; without the moment, what all of that pair are.
+fn name_for(trust: &Trust, header: &Header, whole: bool) -> String {
+    let site = |id| trust.roster().node(id).map(|node| node.site);
+    let name = |id: NodeId| site(id).map_or_else(|| id.to_string(), |site| name_of(trust, site));
+    let pair = format!("{}-{}-", name(header.from), name(header.to));
+    if whole {
+        format!("{pair}{}.{EXTENSION}", stamp(header.at))
+    } else {
+        pair
+    }
 }
 
 /// The moment on the wall, fit for the name of a file.

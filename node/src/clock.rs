@@ -157,6 +157,20 @@ pub fn stopwatch() -> Instant {
     Instant::now()
 }
 
+/// How long this machine has been asleep since it was started. What counts waits and deadlines
+/// stands still meanwhile.
+pub fn asleep() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let read = |clock| {
+        let at = clock_gettime(clock);
+        let seconds = u64::try_from(at.tv_sec).unwrap_or(0);
+        Duration::new(seconds, u32::try_from(at.tv_nsec).unwrap_or(0))
+    };
+    // In this order: what passes between the two counts as sleep rather than less than none.
+    let awake = read(ClockId::Monotonic);
+    read(ClockId::Boottime).saturating_sub(awake)
+}
+
 /// Random bytes from the operating system.
 pub fn random<const N: usize>() -> [u8; N] {
     Chance.bytes()

@@ -14,8 +14,10 @@ use std::{
 mod settings;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use settings::SETTINGS;
+pub use windows::Windows;
 
 /// The file in the state directory.
 pub const FILE: &str = "node.toml";
@@ -29,6 +31,7 @@ pub struct Config {
     pub link: Link,
     pub log: Log,
     pub inbox: Inbox,
+    pub bundle: Bundle,
     pub demo: Demo,
 }
 
@@ -64,6 +67,10 @@ pub struct Link {
     pub hello: Duration,
     /// Live connections from other nodes.
     pub connections_max: usize,
+    /// Every byte of this line is paid for: no connection is kept up between two exchanges.
+    pub metered: bool,
+    /// When this node calls on its own.
+    pub windows: Windows,
 }
 
 /// What carries a connection to another node.
@@ -99,6 +106,13 @@ pub struct Inbox {
     pub watch: bool,
 }
 
+/// Bundles on sticks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// Where sticks are looked for: a folder, or `FOLDER/*` for every disk that hangs below it.
+    pub places: Vec<String>,
+}
+
 /// The sample county.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demo {
@@ -124,12 +138,19 @@ impl Default for Config {
                 handshake: Duration::from_secs(15),
                 hello: Duration::from_secs(10),
                 connections_max: 1_000,
+                metered: false,
+                windows: Windows::default(),
             },
             log: Log {
                 level: "info".to_owned(),
                 file: false,
             },
             inbox: Inbox { watch: true },
+            bundle: Bundle {
+                places: ["/media/*", "/run/media/*", "/mnt/*"]
+                    .map(String::from)
+                    .into(),
+            },
             demo: Demo { switch: false },
         }
     }

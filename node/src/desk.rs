@@ -18,6 +18,7 @@ mod page;
 pub(crate) mod perform;
 mod redo;
 mod sign_in;
+mod sticks;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use self::links::{LinkHandle, NoLinks, Peer};
 use self::{ground::Ground, perform::Failed, sign_in::Locks};
 use crate::{
     clock::Clock,
+    sticks::Sticks,
     store::{Db, Store, StoreError},
 };
 
@@ -52,6 +54,8 @@ pub struct NodeDesk {
     store: Store,
     clock: Clock,
     links: Arc<dyn LinkHandle>,
+    /// None on a desk whose sticks nobody watches.
+    sticks: Option<Sticks>,
     locks: Arc<Locks>,
     hashing: Arc<Semaphore>,
     /// When this process began, by a clock nobody can set.
@@ -65,10 +69,18 @@ impl NodeDesk {
             store,
             clock,
             links,
+            sticks: None,
             locks: Arc::new(Locks::default()),
             hashing: Arc::new(Semaphore::new(sign_in::HASHES_MAX)),
             started: crate::clock::stopwatch(),
         }
+    }
+
+    /// The same with the sticks of that node.
+    #[must_use]
+    pub fn with_sticks(mut self, sticks: Sticks) -> Self {
+        self.sticks = Some(sticks);
+        self
     }
 
     /// Reads on this thread.
@@ -125,7 +137,7 @@ impl NodeDesk {
     pub fn perform_blocking(&self, actor: &Actor, command: Command) -> Result<Done, Refusal> {
         let actor = actor.clone();
         let done = self.judged(move |db, now| perform::perform(db, &actor, &command, now))?;
-        self.links.wake();
+        self.links.saved();
         Ok(done)
     }
 
@@ -353,15 +365,19 @@ impl Desk for NodeDesk {
         let peers = self.links.peers();
         let clock = self.clock.state();
         let actor = who.actor.clone();
-        self.ask("sync", move |g| {
-            sync::page(g, &actor, &peers, clock).map(Some)
-        })
-        .await
-        .unwrap_or_else(nothing_synced)
+        let page = self
+            .ask("sync", move |g| {
+                sync::page(g, &actor, &peers, clock).map(Some)
+            })
+            .await;
+        SyncPage {
+            habits: self.links.habits(),
+            ..page.unwrap_or_else(nothing_synced)
+        }
     }
 
     async fn sync_now(&self) {
-        self.links.wake();
+        self.links.try_now();
     }
 
     async fn rejection_seen(&self, id: i64) {
@@ -452,6 +468,7 @@ fn nothing_synced() -> SyncPage {
         custody: cuntong_web::desk::Custody::default(),
         epoch: 0,
         peers: Vec::new(),
+        habits: links::Habits::default(),
         waiting: Vec::new(),
         rejections: Vec::new(),
         quarantine: 0,

@@ -16,7 +16,7 @@ use cuntong_provisioning::{
 };
 
 use crate::{
-    bundle::{self, Imported},
+    bundle::{self, Imported, Progress},
     clock::{Chance, Clock},
     exit::Failure,
     identity,
@@ -90,7 +90,8 @@ impl Door {
         } else if let Ok(grant) = Grant::read(content) {
             self.grant(&grant, content)?
         } else if content.starts_with(MAGIC) {
-            TakenIn::Bundle(Box::new(bundle::import_from(self, &mut &*content)?))
+            let far = Progress::default();
+            TakenIn::Bundle(Box::new(bundle::import_from(self, &mut &*content, &far)?))
         } else if Signed::open(content).is_ok() {
             self.control(content)?
         } else {

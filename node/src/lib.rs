@@ -1,7 +1,7 @@
 //! The daemon of a village point, a township centre or a county hub.
 //!
-//! Imports go one way: [`store`] and [`view`] know nobody; [`desk`], [`link`] and [`inbox`] stand
-//! on them; [`node`] opens them together, [`run`] keeps them running, [`cli`] is what people call.
+//! Imports go one way: [`store`] and [`view`] know nobody; [`desk`], [`link`], [`inbox`] and
+//! [`sticks`] stand on them; [`node`] opens them together, [`run`] keeps them running, [`cli`] is what people call.
 
 mod against;
 pub mod answer;
@@ -22,6 +22,7 @@ pub mod news;
 pub mod node;
 pub mod request;
 pub mod run;
+pub mod sticks;
 pub mod stop;
 pub mod store;
 pub mod tickets;

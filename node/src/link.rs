@@ -14,7 +14,7 @@ use std::{
 
 use cuntong_protocol::{
     control::signed::Trust,
-    id::{NodeId, SiteId, Writer},
+    id::{NodeId, Writer},
     role::Level,
     sync::{Input, Settled},
     time::{ClockState, Millis},
@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     clock::Clock,
     config,
+    desk::links::Habits,
     exit::{Exit, Failure},
     news::{Hearing, News},
     stop::Stop,
@@ -44,18 +45,23 @@ mod drive;
 mod enrolment;
 #[cfg(feature = "faults")]
 mod faults;
+mod leave;
 mod limits;
 mod listen;
 mod live;
+mod meeting;
 mod pending;
 mod reach;
 mod reason;
 mod renewal;
 mod resume;
 mod stream;
+pub mod surroundings;
 mod tcp;
 pub mod tls;
+mod upstream;
 mod way_back;
+mod when;
 mod work;
 
 #[cfg(test)]
@@ -69,6 +75,9 @@ use pending::Pending;
 pub use reach::Lead;
 pub use reason::{Failed, Reason};
 use resume::Resume;
+use surroundings::Surroundings;
+use upstream::{unreachable, upstreams};
+pub use when::Why;
 
 /// Orders that wait for the caller; more are the same order.
 const ORDERS_MAX: usize = 32;
@@ -99,6 +108,9 @@ pub struct Parts {
     pub demo: bool,
     pub stop: Stop,
 }
+
+/// What the links hear of the machine around them.
+pub type Around = Box<dyn Surroundings>;
 
 /// All links of a node. Clones are the same links.
 #[derive(Clone)]
@@ -134,6 +146,8 @@ pub struct Upstream {
     pub node: Option<NodeId>,
     pub failed: Option<Failed>,
     pub next_try: Option<Millis>,
+    /// Why it is then.
+    pub why: Why,
     pub last_session: Option<Millis>,
     /// What carries the session, while there is one.
     pub carrier: Option<Carrier>,
@@ -199,7 +213,7 @@ impl Links {
     ///
     /// # Errors
     /// When the address cannot be bound, or the node does not belong to a county.
-    pub fn start(parts: Parts) -> Result<Self, Failure> {
+    pub fn start(parts: Parts, around: Around) -> Result<Self, Failure> {
         let trust = parts
             .store
             .read(|db| db.shared_trust())
@@ -247,6 +261,7 @@ impl Links {
         }
         if !shared.parts.config.upstream.is_empty() {
             drop(tokio::spawn(dial::run(shared.clone(), taken)));
+            drop(tokio::spawn(surroundings::heed(shared.clone(), around)));
         }
         Ok(Self(shared))
     }
@@ -269,10 +284,24 @@ impl Links {
         lock(&self.0.live).list()
     }
 
-    /// Ends every wait: each upstream is tried now.
-    pub fn wake(&self) {
+    /// Ends every wait: each upstream is tried now, whatever the settings say of when.
+    pub fn try_now(&self) {
         // A full queue holds enough orders to try.
-        let _full = self.0.orders.try_send(Order::Wake);
+        let _full = self.0.orders.try_send(Order::TryNow);
+    }
+
+    /// Something was saved: a reason to call, where the settings allow it.
+    pub fn saved(&self) {
+        let _full = self.0.orders.try_send(Order::Saved);
+    }
+
+    /// When this node calls, by its settings.
+    pub fn habits(&self) -> Habits {
+        let link = &self.0.parts.config;
+        Habits {
+            metered: link.metered,
+            windows: link.windows.to_string(),
+        }
     }
 
     /// Whether the links are plugged in.
@@ -344,56 +373,6 @@ async fn keep_trust(shared: Arc<Shared>, mut news: Hearing) {
     }
 }
 
-/// Why no upstream could be reached, one reason for each.
-fn unreachable(failures: &[Failed]) -> Failure {
-    let exit = match failures.last().map(|failed| failed.reason) {
-        Some(Reason::Busy | Reason::DiskFull) => Exit::TryLater,
-        Some(
-            Reason::NoRoute
-            | Reason::HubDown
-            | Reason::Clock
-            | Reason::Version
-            | Reason::Certificate
-            | Reason::Rejected,
-        )
-        | None => Exit::NoUpstream,
-    };
-    let words: Vec<_> = failures
-        .iter()
-        .map(|failed| crate::desk::links::reason_words(failed.reason.word()))
-        .collect();
-    Failure::new(exit, format!("连不上上级:{}", words.join(";")))
-}
-
-/// The upstreams of the settings. Who answers is known when somebody does; until then the node of
-/// the site that stands at that place above this one is named.
-fn upstreams(addresses: &[String], trust: &Trust, site: SiteId) -> Vec<Upstream> {
-    let mut above = trust.places().above(site);
-    // One address less than sites above: the nearest is left out, not the hub.
-    let left_out = above.len().saturating_sub(addresses.len());
-    drop(above.drain(..left_out));
-    addresses
-        .iter()
-        .enumerate()
-        .map(|(index, address)| Upstream {
-            address: address.clone(),
-            state: UpstreamState::Waiting,
-            node: above.get(index).and_then(|site| {
-                let nodes = &trust.roster().nodes;
-                nodes.iter().find(|n| n.site == *site).map(|n| n.node)
-            }),
-            failed: None,
-            next_try: None,
-            last_session: None,
-            resumed: false,
-            carrier: None,
-            lead: Lead::default(),
-            connected_at: None,
-            beginning: None,
-        })
-        .collect()
-}
-
 impl Shared {
     /// What peers are judged by at this moment.
     fn ground(&self) -> tls::Ground {
@@ -457,6 +436,12 @@ impl Shared {
     fn show(&self, own: Arc<CertifiedKey>) {
         let now = self.parts.clock.now();
         *self.own.write().unwrap_or_else(PoisonError::into_inner) = (own, Some(now));
+    }
+
+    /// The time of day, if it is to be believed.
+    fn wall(&self) -> Option<Millis> {
+        let (now, state) = self.parts.clock.read();
+        (state == ClockState::Ok).then_some(now)
     }
 
     fn clock_in_doubt(&self) -> bool {

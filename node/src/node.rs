@@ -11,12 +11,13 @@ use tokio::sync::Notify;
 use crate::{
     clock::{self, Clock},
     config::Config,
-    desk::{LinkHandle, NoLinks, NodeDesk, Peer},
+    desk::{LinkHandle, NoLinks, NodeDesk, Peer, links::Habits},
     exit::{Exit, Failure},
     identity::{self, Papers},
     intake::Door,
-    link::{self, Asked, Links, Parts},
+    link::{self, Asked, Links, Parts, surroundings::System},
     news::News,
+    sticks::Sticks,
     stop::{self, Stop, Stopper},
     store::{Store, StoreError},
     tickets::Tickets,
@@ -42,6 +43,7 @@ pub struct Node {
     pub links: Option<Links>,
     /// The same links as the desk sees them.
     pub plugs: Arc<dyn LinkHandle>,
+    pub sticks: Sticks,
     pub door: Door,
     pub news: News,
     /// Ends everything.
@@ -92,7 +94,9 @@ impl Node {
             }),
             None => Arc::new(NoLinks),
         };
-        let desk = NodeDesk::new(store.clone(), clock.clone(), handle.clone());
+        let sticks = Sticks::new(door.clone(), config.bundle.places.clone());
+        let desk =
+            NodeDesk::new(store.clone(), clock.clone(), handle.clone()).with_sticks(sticks.clone());
         Ok(Self {
             dir: dir.to_owned(),
             config: Arc::new(config),
@@ -101,6 +105,7 @@ impl Node {
             desk,
             links,
             plugs: handle,
+            sticks,
             door,
             news,
             stopper: Arc::new(stopper),
@@ -219,7 +224,7 @@ fn links(
         demo: config.demo.switch,
         stop: stop.clone(),
     };
-    Links::start(parts).map(Some)
+    Links::start(parts, Box::new(System::new())).map(Some)
 }
 
 /// Why the store did not open: what time does not mend is wrong with the directory.
@@ -250,6 +255,7 @@ impl LinkHandle for Plugs {
                 next_try_s: up
                     .next_try
                     .map(|at| (at.since(now).max(0) / 1000).unsigned_abs()),
+                why: up.why.word(),
                 last_session_at: up.last_session,
                 carrier: up
                     .carrier
@@ -264,6 +270,7 @@ impl LinkHandle for Plugs {
             state: link::UpstreamState::Connected.word(),
             reason: None,
             next_try_s: None,
+            why: link::Why::default().word(),
             last_session_at: Some(down.since),
             carrier: Some(down.carrier.word()),
             beginning: None,
@@ -271,8 +278,16 @@ impl LinkHandle for Plugs {
         upstream.chain(downstream).collect()
     }
 
-    fn wake(&self) {
-        self.links.wake();
+    fn saved(&self) {
+        self.links.saved();
+    }
+
+    fn try_now(&self) {
+        self.links.try_now();
+    }
+
+    fn habits(&self) -> Habits {
+        self.links.habits()
     }
 
     fn demo(&self) -> Option<bool> {

@@ -59,6 +59,7 @@ async fn serve(dir: &Path, config: Config) -> Result<Ended, Failure> {
     parts.spawn(serve_pages(node.clone(), pages));
     parts.spawn(serve_control(node.clone()));
     parts.spawn(tend(node.clone()));
+    drop(tokio::spawn(node.sticks.clone().watch(node.stop.clone())));
     if node.config.inbox.watch {
         parts.spawn(watch_inbox(node.clone()));
     }

@@ -90,6 +90,15 @@ pub const EPOCHS_MAX: i64 = 2_000;
 pub const BUNDLE_HEADER_BYTES_MAX: usize = 256;
 /// Messages in one bundle.
 pub const BUNDLE_MESSAGES_MAX: u64 = 50_000;
+/// Bundles kept for others, altogether: a stick's worth.
+pub const CARRIED_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Bundles kept from one sender to one receiver.
+pub const CARRIED_PAIR_MAX: usize = 4;
+/// Bundles kept for others, altogether.
+pub const CARRIED_MAX: usize = 2_000;
+/// How long a bundle is kept for another: a stick that takes longer is as good as lost, and its
+/// sender's next one makes up for it.
+pub const CARRIED_MS_MAX: i64 = 90 * 24 * 3_600 * 1000;
 /// A bundle file.
 pub const BUNDLE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Documents one machine may begin at a node in a day: ten times what a village brings after a

@@ -15,12 +15,18 @@ use cuntong_protocol::{
 };
 use serde::Serialize;
 
+mod calls;
+mod sticks;
 mod tray;
 
+pub use calls::{Habits, next_call};
+pub use sticks::{
+    BundleOffer, JobState, OfferState, StickDesk, StickJob, StickPeer, StickPlace, Sticks,
+};
 pub use tray::{Outcome, Redo, RejectionRow, Settled};
 
 /// Everything a page may ask. Reads answer from local rows; nothing waits for a network.
-pub trait Desk: Send + Sync + 'static {
+pub trait Desk: StickDesk + Send + Sync + 'static {
     /// This site, this node, and what the header says about custody.
     fn header(&self) -> impl Future<Output = Header> + Send;
 
@@ -397,6 +403,7 @@ pub struct SyncPage {
     pub custody: Custody,
     pub epoch: u32,
     pub peers: Vec<PeerRow>,
+    pub habits: Habits,
     /// Own cases not yet covered by a county receipt, oldest first; at most 100.
     pub waiting: Vec<CaseRow>,
     pub rejections: Vec<RejectionRow>,
@@ -416,9 +423,12 @@ pub struct PeerRow {
     /// connected, connecting, waiting, off
     pub state: String,
     /// Classified reason of the last failure: no_route, hub_down, clock, disk_full, version,
-    /// certificate, rejected, busy; and its words.
+    /// certificate, rejected, clone, busy; and its words.
     pub reason: Option<(String, String)>,
     pub next_try_s: Option<u64>,
+    /// Why it is then: retry, busy, window, turn (a metered line's round) or gather (the same,
+    /// after something was saved).
+    pub why: String,
     pub custody_at: Option<Millis>,
     pub last_session_at: Option<Millis>,
     /// What carries a live session: quic, or tcp where UDP is blocked.

@@ -23,6 +23,7 @@ mod queue;
 mod routes;
 mod row;
 mod sign_in;
+mod sticks;
 mod sync;
 #[cfg(test)]
 mod testing;

@@ -16,7 +16,7 @@ use crate::{
     guard::{self, Access},
     home, intake, items, nodes, notices,
     page::{self, Failure},
-    paper, queue, sign_in, sync, today, tray,
+    paper, queue, sign_in, sticks, sync, today, tray,
 };
 
 /// Who logs cases.
@@ -41,6 +41,16 @@ pub(crate) const SETTLES: Access = Access::Roles(&[
     Role::Decider,
     Role::CountyClerk,
     Role::Publisher,
+]);
+
+/// Who carries sticks: everybody who works on cases, and who keeps the machine. What lies on a stick
+/// is sealed; nobody reads it by carrying it.
+pub(crate) const CARRIES: Access = Access::Roles(&[
+    Role::Agent,
+    Role::Clerk,
+    Role::Decider,
+    Role::CountyClerk,
+    Role::Administrator,
 ]);
 
 /// One URL.
@@ -114,6 +124,8 @@ pub(crate) fn table<D: Desk>() -> Vec<Route<D>> {
         take("/notices/{id}/withdraw",   PUBLISHES, notices::withdraw::<D>),
         show("/sync",                    Person,    sync::show::<D>),
         take("/sync/now",                Person,    sync::now::<D>),
+        take("/sync/sticks/take",        CARRIES,   sticks::take::<D>),
+        take("/sync/sticks/write",       CARRIES,   sticks::write::<D>),
         take("/sync/rejections/{id}/seen", Person,  tray::seen::<D>),
         show("/sync/rejections/{id}/redo", SETTLES, tray::redo::<D>),
         take("/sync/rejections/{id}/drop", SETTLES, tray::give_up::<D>),

@@ -6,9 +6,11 @@ use cuntong_protocol::time::Millis;
 
 use crate::{
     App,
-    desk::{Desk, PeerRow, SessionRow},
+    desk::{self, Desk, PeerRow, SessionRow},
     page::{Failure, Problem, Shell, done, render},
+    routes,
     row::RowView,
+    sticks::{self, SticksView},
     tray::RejectionView,
     visit::Visit,
     words::{self, Chip},
@@ -50,6 +52,9 @@ pub(crate) struct SyncPageView {
     oldest: String,
     county_at: Option<String>,
     peers: Vec<PeerView>,
+    habits: Option<String>,
+    /// For people who carry sticks.
+    sticks: Option<SticksView>,
     waiting: Vec<RowView>,
     rejections: Vec<RejectionView>,
     quarantine: u64,
@@ -64,7 +69,12 @@ pub(crate) async fn show<D: Desk>(
     State(app): State<App<D>>,
     visit: Visit,
 ) -> Result<Response, Failure> {
-    render(&page(&app, &visit, Vec::new()).await?)
+    let page = page(&app, &visit, Vec::new()).await?;
+    let again = |response| match &page.sticks {
+        Some(sticks) => sticks::again(response, sticks),
+        None => response,
+    };
+    render(&page).map(again)
 }
 
 /// The page, with what is wrong with a form on it.
@@ -77,6 +87,11 @@ pub(crate) async fn page<D: Desk>(
     let mut page = Shell::new(app, visit, "上报与存证").await;
     page.failed = !problems.is_empty();
     let sync = app.desk.sync(visit.who()?).await;
+    let sticks = if routes::CARRIES.admits(visit.who()?) {
+        Some(SticksView::of(app.desk.sticks().await, now))
+    } else {
+        None
+    };
     // Administrators keep nodes, not cases: they see counts.
     let waiting = if page.reads_cases {
         RowView::all(&sync.waiting, now)
@@ -97,6 +112,8 @@ pub(crate) async fn page<D: Desk>(
         oldest: words::span(sync.custody.oldest_s),
         county_at: sync.custody.county_at.map(|at| words::moment(at, now)),
         peers: sync.peers.iter().map(|row| peer(row, now)).collect(),
+        habits: sync.habits.zh(),
+        sticks,
         waiting,
         rejections: rejections.collect(),
         quarantine: sync.quarantine,
@@ -118,6 +135,7 @@ fn peer(row: &PeerRow, now: Millis) -> PeerView {
     let state = match row.state.as_str() {
         "connected" => Chip::new("ok", "已连接"),
         "connecting" => Chip::new("info", "正在连接"),
+        "waiting" if row.rests() => Chip::new("neutral", "按约定时间联系"),
         "waiting" => Chip::new("warn", "未连接"),
         "off" => Chip::new("neutral", "已拔线"),
         other => Chip::new("neutral", other),
@@ -131,10 +149,7 @@ fn peer(row: &PeerRow, now: Millis) -> PeerView {
         state,
         advice: row.reason.as_ref().map_or("", |(class, _)| advice(class)),
         reason: row.reason.as_ref().map(|(_, words)| words.clone()),
-        next_try: row.next_try_s.map(|s| match s {
-            0..60 => format!("{s} 秒后自动重试"),
-            _ => format!("{}后自动重试", words::span(s)),
-        }),
+        next_try: row.next_try_s.map(|s| desk::next_call(&row.why, s)),
         custody: moment(row.custody_at),
         last: moment(row.last_session_at),
         spare: row.carrier.as_deref() == Some("tcp"),
@@ -160,6 +175,9 @@ fn advice(class: &str) -> &'static str {
         "version" => "两边版本差得太远。请联系县级管理员升级。",
         "certificate" => "证书没有通过。请联系县级管理员核对入网登记。",
         "rejected" => "对方不接受本机。请联系县级管理员。",
+        "clone" => {
+            "有一台和本机密钥相同的电脑正连着，多半是整盘复制出来的。两台只能留一台：请联系县级管理员，另一台重新入网。"
+        }
         "busy" => "对方正忙，会按它给的时间再连。",
         _ => "",
     }

@@ -25,6 +25,10 @@ use crate::{
 pub struct Plan {
     first: Vec<Message>,
     logs: Vec<(LogId, u64)>,
+    /// Entries it will say.
+    pub entries: u64,
+    /// Entries this node wrote that the peer may read.
+    pub written: u64,
 }
 
 /// What became of a bundle.
@@ -105,17 +109,21 @@ pub fn plan(
     vector.retain(|(_, head)| head.seq > 0);
     let logs: Vec<LogId> = vector.iter().map(|(log, _)| *log).collect();
     let has = store.db.receipted_by(peer.node)?;
+    let identity = store.db.identity()?;
+    let own = |(log, _): &&(LogId, LogHead)| log.writer.node == identity.node;
+    let written = vector.iter().filter(own).map(|(_, head)| head.seq).sum();
     let mut on = Vec::new();
+    let mut entries = 0;
     for (log, head) in &vector {
         let theirs = has.get(log).copied().unwrap_or(LogHead::START);
         // A head that is not on the branch held here: the vector above shows the fork.
         let known = theirs.seq == 0 || store.db.head_at(log, theirs.seq)? == Some(theirs);
         if known && theirs.seq < head.seq {
             on.push((*log, theirs.seq));
+            entries += head.seq - theirs.seq;
         }
     }
     on.sort_by_key(|(log, _)| (log.scope.kind.turn(), *log));
-    let identity = store.db.identity()?;
     let mut first = vec![Message::Hello(Hello {
         version: VERSION,
         writer: identity.writer,
@@ -141,7 +149,12 @@ pub fn plan(
     if peer.upstream {
         first.extend(pages(&opening.sightings).map(Message::Seen));
     }
-    Ok(Plan { first, logs: on })
+    Ok(Plan {
+        first,
+        logs: on,
+        entries,
+        written,
+    })
 }
 
 /// Says a plan, batch by batch; returns the entries said.

@@ -3,15 +3,17 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufReader, BufWriter, Read, Seek as _, Write},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
 use cuntong_protocol::{
     limits::BUNDLE_BYTES_MAX,
+    time::Millis,
     wire::{
         Message,
-        bundle::{BundleError, CLOSING_BYTES, Header, Tally},
+        bundle::{BundleError, CLOSING_BYTES, Envelope, Header, Tally},
         codec::{self, DecodeError},
         frame::{self, Deflater, Inflater},
     },
@@ -21,14 +23,32 @@ use ed25519_dalek::SigningKey;
 
 use crate::exit::{Exit, Failure};
 
-/// What a file that is being written is called.
-const PARTIAL: &str = "partial";
+/// What names of files end with that are being written, or were when a stick was pulled.
+pub(super) const PARTIAL: &str = "partial";
+
+/// A file whose bytes are hashed for its envelope on their way.
+struct Enveloped {
+    out: BufWriter<File>,
+    envelope: Envelope,
+}
+
+impl Write for Enveloped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.envelope.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
 
 /// A bundle that is being written. Dropped unfinished, it leaves nothing behind.
 pub(super) struct Written {
     path: PathBuf,
     partial: PathBuf,
-    sealed: Option<sealed::Sealing<BufWriter<File>>>,
+    sealed: Option<sealed::Sealing<Enveloped>>,
     deflater: Deflater,
     tally: Tally,
 }
@@ -43,7 +63,12 @@ impl Written {
             return Err(Failure::usage(format!("{} 已经存在", path.display())));
         }
         let partial = path.with_extension(PARTIAL);
-        let mut out = BufWriter::new(private(&partial)?);
+        // Of an attempt that a pulled stick cut short.
+        fs::remove_file(&partial).ok();
+        let mut out = Enveloped {
+            out: BufWriter::new(private(&partial)?),
+            envelope: Envelope::default(),
+        };
         let begun = out.write_all(&header.to_bytes());
         let sealed = begun
             .map_err(|e| of_file(&partial, &e))
@@ -94,17 +119,12 @@ impl Written {
         self.write(&closing)?;
         let failed = |e: io::Error| of_file(&self.partial, &e);
         if let Some(sealed) = self.sealed.take() {
-            let out = sealed.finish().map_err(failed)?;
+            let Enveloped { mut out, envelope } = sealed.finish().map_err(failed)?;
+            out.write_all(&envelope.close(key)).map_err(failed)?;
             let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
             file.sync_all().map_err(failed)?;
         }
-        fs::rename(&self.partial, &self.path).map_err(failed)?;
-        // The name itself must be on the stick too before it is pulled.
-        if let Some(folder) = self.path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            File::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(|e| of_file(folder, &e))?;
-        }
+        name(&self.partial, &self.path)?;
         let bytes = fs::metadata(&self.path).map_err(failed)?.len();
         Ok((self.tally.messages(), bytes))
     }
@@ -117,6 +137,18 @@ impl Drop for Written {
     }
 }
 
+/// Gives a file that was written its name, for good: the name itself must be on the stick before
+/// it is pulled.
+fn name(partial: &Path, path: &Path) -> Result<(), Failure> {
+    fs::rename(partial, path).map_err(|e| of_file(partial, &e))?;
+    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|e| of_file(folder, &e))?;
+    }
+    Ok(())
+}
+
 /// A private copy of what somebody brought, without a name: nobody can put another in its place
 /// between check and reading, and a power cut leaves nothing.
 pub(super) struct Copy(File);
@@ -126,20 +158,53 @@ pub(super) struct Copy(File);
 /// # Errors
 /// It is not a plain file, or larger than a bundle may be.
 pub(super) fn brought(path: &Path) -> Result<File, Failure> {
+    // Without waiting for the other end of a pipe.
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let file = OpenOptions::new()
         .read(true)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .custom_flags(flags.bits().cast_signed())
         .open(path)
         .map_err(|e| of_file(path, &e))?;
     let about = file.metadata().map_err(|e| of_file(path, &e))?;
-    if !about.is_file() || about.len() > BUNDLE_BYTES_MAX {
+    if !about.is_file() || about.nlink() != 1 || about.len() > BUNDLE_BYTES_MAX {
         return Err(Failure::usage(format!(
-            "{} 不是普通文件，或超过 {} GiB",
+            "{} 不是普通文件（链接也不收），或超过 {} GiB",
             path.display(),
             BUNDLE_BYTES_MAX >> 30
         )));
     }
     Ok(file)
+}
+
+/// Who made the bundle of that name for whom, without reading it whole; and its bytes.
+///
+/// # Errors
+/// It is none.
+pub(super) fn peek(path: &Path) -> Result<(Header, u64), Failure> {
+    let file = brought(path)?;
+    let bytes = file.metadata().map_err(|e| of_file(path, &e))?.len();
+    Ok((Copy(file).header()?, bytes))
+}
+
+/// For how long a file has been there, milliseconds; nothing when the disk does not say.
+pub(super) fn age(path: &Path, now: Millis) -> Option<i64> {
+    let changed = fs::metadata(path).ok()?.modified().ok()?;
+    let since = changed.duration_since(UNIX_EPOCH).ok()?;
+    Some(now.since(Millis(i64::try_from(since.as_millis()).ok()?)))
+}
+
+/// Removes what a pulled stick left half-written in a folder under names that begin so.
+pub(super) fn clear(folder: &Path, prefix: &str) {
+    let Ok(names) = fs::read_dir(folder) else {
+        return;
+    };
+    for path in names.filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let half = path.extension().is_some_and(|end| end == PARTIAL);
+        if half && name.is_some_and(|name| name.starts_with(prefix)) {
+            fs::remove_file(&path).ok();
+        }
+    }
 }
 
 /// Copies what was brought into `folder`, so that nobody can change it while it is read.
@@ -155,10 +220,11 @@ pub(super) fn stage(from: &mut dyn Read, folder: &Path) -> Result<Copy, Failure>
 }
 
 impl Copy {
-    /// From the beginning; what was begun before is over.
-    fn begin(&mut self) -> Result<(Header, BufReader<&File>), Failure> {
+    /// From the beginning to the envelope; what was begun before is over.
+    fn begin(&mut self) -> Result<(Header, BufReader<io::Take<&File>>), Failure> {
         self.0.rewind().map_err(Failure::fault)?;
-        let mut file = BufReader::new(&self.0);
+        let length = self.length()?.saturating_sub(Envelope::BYTES as u64);
+        let mut file = BufReader::new((&self.0).take(length));
         let mut prefix = [0; Header::PREFIX];
         let broken = |_short: io::Error| Failure::new(Exit::NotPermitted, "不是数据包文件");
         file.read_exact(&mut prefix).map_err(broken)?;
@@ -173,6 +239,45 @@ impl Copy {
     /// It is not a bundle.
     pub(super) fn header(&mut self) -> Result<Header, Failure> {
         Ok(self.begin()?.0)
+    }
+
+    /// Bytes of it.
+    pub(super) fn length(&self) -> Result<u64, Failure> {
+        Ok(self.0.metadata().map_err(Failure::fault)?.len())
+    }
+
+    /// Whether the file is whole, as its sender made it; anybody can tell.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn is_whole(&mut self, sign_key: &[u8; 32]) -> Result<(), Failure> {
+        self.0.rewind().map_err(Failure::fault)?;
+        let mut left = self.length()?.saturating_sub(Envelope::BYTES as u64);
+        let mut file = BufReader::new(&self.0);
+        let mut envelope = Envelope::default();
+        let mut buffer = vec![0; 64 * 1024];
+        while left > 0 {
+            let most = buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
+            file.read_exact(&mut buffer[..most])
+                .map_err(Failure::fault)?;
+            envelope.update(&buffer[..most]);
+            left -= most as u64;
+        }
+        let mut closing = [0; Envelope::BYTES];
+        let short = |_short: io::Error| not_taken(BundleError::Envelope);
+        file.read_exact(&mut closing).map_err(short)?;
+        envelope.verify(&closing, sign_key).map_err(not_taken)
+    }
+
+    /// Puts a copy of it where it is to stay, for good.
+    ///
+    /// # Errors
+    /// A failing or full disk or stick.
+    pub(super) fn put(&mut self, path: &Path) -> Result<(), Failure> {
+        self.0.rewind().map_err(Failure::fault)?;
+        put(&mut &self.0, path)
     }
 
     /// Reads it to its end: whole, sealed to `open`, signed under `sign_key`.
@@ -263,6 +368,25 @@ impl Opened<'_> {
     }
 }
 
+/// Copies to a file of that name, which appears when it is whole.
+///
+/// # Errors
+/// A failing or full disk or stick.
+pub(super) fn put(from: &mut dyn Read, path: &Path) -> Result<(), Failure> {
+    let partial = path.with_extension(PARTIAL);
+    fs::remove_file(&partial).ok();
+    let written = private(&partial).and_then(|mut file| {
+        io::copy(from, &mut file)
+            .and_then(|_bytes| file.sync_all())
+            .map_err(|e| of_file(&partial, &e))
+    });
+    if written.is_err() {
+        fs::remove_file(&partial).ok();
+    }
+    written?;
+    name(&partial, path)
+}
+
 fn private(path: &Path) -> Result<File, Failure> {
     OpenOptions::new()
         .write(true)
@@ -272,7 +396,7 @@ fn private(path: &Path) -> Result<File, Failure> {
         .map_err(|e| of_file(path, &e))
 }
 
-fn not_taken(why: impl std::fmt::Display) -> Failure {
+pub(super) fn not_taken(why: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::NotPermitted, why)
 }
 
@@ -283,13 +407,10 @@ fn garbled(why: impl std::fmt::Display) -> Failure {
 }
 
 fn cut_short() -> Failure {
-    Failure::new(
-        Exit::NotPermitted,
-        "数据包不完整或已损坏（可能是 U 盘拔得太早）；没有收取任何内容，请重新拷贝",
-    )
+    not_taken(BundleError::Envelope)
 }
 
-fn of_file(path: &Path, error: &io::Error) -> Failure {
+pub(super) fn of_file(path: &Path, error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::StorageFull {
         return Failure::new(Exit::TryLater, format!("{} 所在的盘已满", path.display()));
     }

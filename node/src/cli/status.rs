@@ -1,6 +1,7 @@
 //! `cuntong status`
 
 use cuntong_protocol::role::Level;
+use cuntong_web::desk::{Habits, next_call};
 use serde_json::Value;
 
 use super::{
@@ -50,6 +51,18 @@ fn words(status: &Value) -> String {
         if !reason.is_empty() {
             out.push_str(&format!("({reason})"));
         }
+        if let Some(seconds) = peer["next_try_s"].as_u64() {
+            let next = next_call(text(peer, "next_why"), seconds);
+            out.push_str(&format!(",{next}"));
+        }
+    }
+    let habits = &status["habits"];
+    let habits = Habits {
+        metered: habits["metered"] == true,
+        windows: text(habits, "windows").to_owned(),
+    };
+    if let Some(words) = habits.zh() {
+        out.push_str(&format!("\n{words}"));
     }
     out
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Carrier, Config};
+use super::{Carrier, Config, Windows};
 
 /// Whichever carrier works.
 const AUTO: &str = "auto";
@@ -116,6 +116,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         |text| number(text, 1, 10_000),
         ToString::to_string
     ),
+    setting!(
+        "link.metered",
+        "线路按流量计费:交换完即断开,不保持连接",
+        link.metered,
+        yes_no,
+        ToString::to_string
+    ),
+    setting!(
+        "link.windows",
+        "只在这些时段自动联系上级,如 06:30-08:00,20:00-23:00;空则任何时候",
+        link.windows,
+        Windows::parse,
+        ToString::to_string
+    ),
     setting!("log.level", "日志级别", log.level, level, Clone::clone),
     setting!(
         "log.file",
@@ -130,6 +144,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         inbox.watch,
         yes_no,
         ToString::to_string
+    ),
+    setting!(
+        "bundle.places",
+        "在哪里找 U 盘:文件夹,或 文件夹/* 表示其下挂的每个盘,逗号分隔;空则不找",
+        bundle.places,
+        places,
+        |all: &Vec<String>| show_list(all)
     ),
     setting!(
         "demo.switch",
@@ -186,6 +207,14 @@ fn list(text: &str) -> Result<Vec<String>, String> {
         .filter(|part| !part.is_empty())
         .map(ToOwned::to_owned)
         .collect())
+}
+
+fn places(text: &str) -> Result<Vec<String>, String> {
+    let all = list(text)?;
+    match all.iter().find(|place| !place.starts_with('/')) {
+        Some(relative) => Err(format!("“{relative}”应为完整路径，以 / 开头")),
+        None => Ok(all),
+    }
 }
 
 fn show_list(all: &[String]) -> String {

@@ -246,6 +246,11 @@ pub(crate) fn pill(standing: &Standing, upstream: &[PeerRow], now: Millis) -> Pi
 
 fn backlog(standing: &Standing, upstream: &[PeerRow], now: Millis) -> (Tone, String) {
     let connected = upstream.iter().any(|p| p.state == super::links::CONNECTED);
+    let away = if upstream.iter().any(PeerRow::rests) {
+        "按约定时间联系"
+    } else {
+        "未联网"
+    };
     let why = upstream
         .iter()
         .find_map(|p| p.reason.as_ref())
@@ -257,10 +262,10 @@ fn backlog(standing: &Standing, upstream: &[PeerRow], now: Millis) -> (Tone, Str
             Some(at) if connected => (Tone::Ok, format!("县里已收 {}", clock_words(at, now))),
             Some(at) => (
                 Tone::Info,
-                format!("县里已收 {} · 未联网{why}", clock_words(at, now)),
+                format!("县里已收 {} · {away}{why}", clock_words(at, now)),
             ),
             None if connected => (Tone::Ok, "已连接 · 没有待上报".to_owned()),
-            None => (Tone::Info, format!("本机已存 · 未联网{why}")),
+            None => (Tone::Info, format!("本机已存 · {away}{why}")),
         };
     }
     let age = standing.custody.oldest_s;
@@ -322,6 +327,7 @@ pub(crate) fn peer_row(g: &Ground<'_>, peer: &Peer, receipts: &[(NodeId, Millis)
             .reason
             .map(|code| (code.to_owned(), super::links::reason_words(code).to_owned())),
         next_try_s: peer.next_try_s,
+        why: peer.why.to_owned(),
         custody_at: receipts
             .iter()
             .find(|(holder, _)| *holder == peer.node)

@@ -16,8 +16,8 @@ use cuntong_protocol::{
     time::Millis,
 };
 use cuntong_web::desk::{
-    Beginning, CaseCustody, CasePage, CaseQuery, CaseRow, Custody, NoticeRow, PeerRow, ReceiptRow,
-    RejectionRow,
+    Beginning, CaseCustody, CasePage, CaseQuery, CaseRow, Custody, Habits, NoticeRow, PeerRow,
+    ReceiptRow, RejectionRow,
 };
 use data_encoding::HEXLOWER;
 use serde::Serialize;
@@ -124,6 +124,8 @@ pub struct Status {
     pub rejected: u64,
     /// The newest of the last sessions in which two nodes differed under equal logs.
     pub repair: Option<Repair>,
+    /// When this node calls, by its settings.
+    pub habits: Habits,
     pub clock_suspect: bool,
     pub version: &'static str,
 }
@@ -153,6 +155,9 @@ pub struct Upstream {
     pub state: String,
     /// Class of the last failure.
     pub reason: Option<String>,
+    /// Seconds until the next call, and why it is then: retry, busy, window, turn or gather.
+    pub next_try_s: Option<u64>,
+    pub next_why: String,
     pub custody_at: Option<Millis>,
     /// What carries the session, while there is one: `quic` or `tcp`.
     pub carrier: Option<String>,
@@ -262,7 +267,7 @@ impl NodeDesk {
     /// # Errors
     /// [`Refusal::NotEnrolled`], or the disk.
     pub fn status(&self) -> Result<Status, Refusal> {
-        let peers = self.links.peers();
+        let (peers, habits) = (self.links.peers(), self.links.habits());
         let clock = self.clock.state();
         self.read(move |g| {
             let counts = sync::counts(g)?;
@@ -296,6 +301,7 @@ impl NodeDesk {
                     .collect(),
                 rejected: standing.rejected,
                 repair: sync::repair(g)?,
+                habits,
                 clock_suspect: clock == cuntong_protocol::time::ClockState::Suspect,
                 version: env!("CARGO_PKG_VERSION"),
             })
@@ -324,6 +330,8 @@ fn upstream(peer: PeerRow) -> Upstream {
         name: peer.name,
         state: peer.state,
         reason: peer.reason.map(|(code, _)| code),
+        next_try_s: peer.next_try_s,
+        next_why: peer.why,
         custody_at: peer.custody_at,
         carrier: peer.carrier,
         beginning: peer.beginning,

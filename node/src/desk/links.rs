@@ -2,6 +2,7 @@
 
 use cuntong_protocol::{id::NodeId, time::Millis};
 use cuntong_web::desk::Beginning;
+pub use cuntong_web::desk::Habits;
 
 /// State word of a live session.
 pub const CONNECTED: &str = "connected";
@@ -10,8 +11,12 @@ pub const CONNECTED: &str = "connected";
 pub trait LinkHandle: Send + Sync + 'static {
     /// Every link: configured upstreams, and whoever is connected from below.
     fn peers(&self) -> Vec<Peer>;
-    /// Wakes every link now.
-    fn wake(&self);
+    /// Something was saved that others should have.
+    fn saved(&self);
+    /// A person wants every link tried now.
+    fn try_now(&self);
+    /// When this node calls, by its settings.
+    fn habits(&self) -> Habits;
     /// The demo's switch, up or down; `None` outside the demo.
     fn demo(&self) -> Option<bool>;
     /// Plugs or unplugs this node's links in the demo.
@@ -26,9 +31,11 @@ pub struct Peer {
     /// `connected`, `connecting`, `waiting` or `off`.
     pub state: &'static str,
     /// Class of the last failure: `no_route`, `hub_down`, `clock`, `disk_full`, `version`,
-    /// `certificate`, `rejected`, `busy`.
+    /// `certificate`, `rejected`, `clone`, `busy`.
     pub reason: Option<&'static str>,
     pub next_try_s: Option<u64>,
+    /// Why it is then: `retry`, `busy`, `window`, `turn` or `gather`.
+    pub why: &'static str,
     pub last_session_at: Option<Millis>,
     /// What carries a live session: `quic`, or `tcp` where UDP is blocked.
     pub carrier: Option<&'static str>,
@@ -46,6 +53,7 @@ pub fn reason_words(code: &str) -> &'static str {
         "version" => "版本太旧,须升级",
         "certificate" => "证书有问题",
         "rejected" => "上级拒绝本机",
+        "clone" => "另一台电脑正用着本机的密钥",
         "busy" => "上级忙,稍后再试",
         _ => "连接失败",
     }
@@ -60,7 +68,13 @@ impl LinkHandle for NoLinks {
         Vec::new()
     }
 
-    fn wake(&self) {}
+    fn saved(&self) {}
+
+    fn try_now(&self) {}
+
+    fn habits(&self) -> Habits {
+        Habits::default()
+    }
 
     fn demo(&self) -> Option<bool> {
         None

@@ -95,7 +95,7 @@ impl NodeDesk {
             settle(db, &actor, &item, now.0, "rejection.redo", outcome)?;
             Ok(done)
         })?;
-        self.links.wake();
+        self.links.saved();
         Ok(done)
     }
 

@@ -8,7 +8,7 @@ use cuntong_protocol::{
     role::Level,
     time::{ClockState, Millis},
 };
-use cuntong_web::desk::{Custody, NodeRow, PeerRow, SessionRow, SyncPage};
+use cuntong_web::desk::{Custody, Habits, NodeRow, PeerRow, SessionRow, SyncPage};
 
 use super::{
     custody::{self, Standing},
@@ -88,6 +88,8 @@ pub(crate) fn page(
         custody: standing(g, clock)?.custody,
         epoch: g.db.identity()?.writer.epoch,
         peers: peer_rows(g, peers)?,
+        // The links know; the desk adds it.
+        habits: Habits::default(),
         waiting,
         rejections: tray::rows(g, actor, None, SHOWN_MAX as u32)?,
         quarantine: counts.quarantine,

@@ -3,7 +3,7 @@
 use cuntong_protocol::time::Millis;
 use cuntong_web::desk::Beginning;
 
-use super::Upstream;
+use super::{Upstream, UpstreamState};
 
 /// A part of it became durable.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,20 @@ pub(super) struct Came {
 }
 
 impl Upstream {
+    /// The peer has spoken: it lets this node in.
+    pub(super) fn met(&mut self, now: Millis) {
+        self.state = UpstreamState::Connected;
+        self.connected_at = Some(now);
+        (self.beginning, self.failed) = (None, None);
+    }
+
+    /// Both sides agree.
+    pub(super) fn agreed(&mut self, now: Millis) {
+        self.last_session = Some(now);
+        self.beginning = None;
+    }
+
+    /// Documents came ahead of their logs.
     pub(super) fn came(&mut self, came: Came, now: Millis) {
         let so_far = self.beginning.get_or_insert_with(|| {
             let began = self.connected_at.unwrap_or(now);

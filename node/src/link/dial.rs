@@ -1,27 +1,34 @@
-//! Calls upstream: the township first, then the hub; again after a wait with full jitter.
+//! Calls upstream: the township first, then the hub; again when [`When`] says.
 
 use std::{sync::Arc, time::Duration};
 
-use cuntong_protocol::id::NodeId;
-use tokio::sync::{mpsc, oneshot};
+use cuntong_protocol::{id::NodeId, time::Millis};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
 
 use super::{
     Shared, UpstreamState, Whole,
-    backoff::Backoff,
     call::{self, call},
     carrier::{Carrier, Connection},
     drive::{self, Event},
+    meeting::{Interrupt, Meeting},
     reach::Lead,
     reason::{Close, Failed, Reason},
     renewal, tls,
-    way_back::WayBack,
+    when::{Next, When, Why},
 };
 use crate::clock;
 
 /// What is asked of the caller.
 pub(super) enum Order {
-    /// Try now.
-    Wake,
+    /// Somebody says: try now.
+    TryNow,
+    /// Something was saved here.
+    Saved,
+    /// Something changed around this node that makes a call worth trying.
+    Changed,
     /// One whole session, from the first message, and what it did; or why none was had.
     Sync(oneshot::Sender<Result<Whole, Vec<Failed>>>),
 }
@@ -29,21 +36,24 @@ pub(super) enum Order {
 /// How long after a wake-up another one is thought to be the same.
 const AT_MOST_EVERY: Duration = Duration::from_millis(200);
 
-/// How long a session that had to leave logs out goes on before another one asks for them again:
-/// a day's quota frees by the hour.
-const LEFT_OUT_AGAIN: Duration = Duration::from_secs(3_600);
+/// How often a wait for a window looks at the clock on the wall, which may have been set meanwhile.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 struct Caller {
     shared: Arc<Shared>,
     orders: mpsc::Receiver<Order>,
     /// Who waits for a whole session.
     waiters: Vec<oneshot::Sender<Result<Whole, Vec<Failed>>>>,
-    /// Grows with calls that came to nothing, and with sessions that only asked for another.
-    backoff: Backoff,
+    /// Knows of calls that came to nothing, and of sessions that only asked for another.
+    when: When,
     /// The last session got as far as it could, and said that another gets further.
     again: bool,
     /// There is reason to think that the next call is answered: a ticket may be spent on it.
     hopeful: bool,
+    /// A person wants this call: no window holds it back.
+    by_hand: bool,
+    /// The last session was ended because everything was said.
+    parted: bool,
 }
 
 /// What ended a round of calls.
@@ -54,23 +64,16 @@ enum Round {
     None(Vec<Failed>),
 }
 
-/// What interrupts a session.
-enum Interrupt {
-    Ended(Failed),
-    Unplugged,
-    Again,
-    Stopped,
-}
-
 /// Calls until the node stops.
 pub(super) async fn run(shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
-    let link = &shared.parts.config;
     let mut caller = Caller {
-        backoff: Backoff::new(link.retry_first, link.retry_max),
+        when: When::new(&shared.parts.config),
         orders,
         waiters: Vec::new(),
         again: false,
         hopeful: true,
+        by_hand: false,
+        parted: false,
         shared: shared.clone(),
     };
     let stop = shared.parts.stop.clone();
@@ -79,21 +82,27 @@ pub(super) async fn run(shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
             caller.unplugged().await;
             continue;
         }
-        let wait = match caller.round().await {
+        let closed = caller.when.closed(shared.wall(), clock::jitter);
+        if let (Some(next), false) = (closed, caller.by_hand) {
+            caller.rest(next).await;
+            continue;
+        }
+        let next = match caller.round().await {
             Round::Had(ended) => {
                 caller.hopeful = true;
-                caller.wait_after(&ended)
+                caller.next_after(&ended)
             }
             Round::None(failures) => {
                 caller.hopeful = false;
-                let wait = failures
-                    .last()
-                    .map_or(Duration::ZERO, |last| caller.wait_after(last));
+                let last = failures.last();
+                let next = last.map_or_else(Next::now, |last| caller.next_after(last));
                 caller.answer_all(&Err(failures));
-                wait
+                next
             }
         };
-        caller.rest(wait).await;
+        // What was only interrupted is gone on with, whoever began it.
+        caller.by_hand &= next.wait.is_zero();
+        caller.rest(next).await;
     }
 }
 
@@ -135,56 +144,44 @@ impl Caller {
         let (peer, connection) = (line.known.node, line.connection.clone());
         shared.note(index, |up| up.begins(&line));
         let (report, mut events) = mpsc::unbounded_channel();
-        let mut way_back = WayBack::watch(&shared, index, &line);
+        let mut meeting = Meeting::of(&shared, index, &line, self.when.stays(shared.wall()));
         let running = to_its_end(&shared, index, line, report);
         tokio::pin!(running);
         let mut had = false;
-        let mut plugged = shared.plugged.subscribe();
-        let home = tokio::time::sleep(way_home(index, shared.parts.config.retry_max));
-        tokio::pin!(home);
         let interrupt = loop {
             tokio::select! {
                 ended = &mut running => break Interrupt::Ended(ended),
                 Some(event) = events.recv() => {
-                    if leaves_out(&event) {
-                        let soon = tokio::time::sleep(LEFT_OUT_AGAIN).deadline();
-                        let sooner = soon.min(home.deadline());
-                        home.as_mut().reset(sooner);
-                    }
-                    way_back.hear(&event);
+                    meeting.hear(&event);
                     measure(&event, &connection, &shared, index);
                     had |= self.hear(index, peer, event);
                 }
                 Some(order) = self.orders.recv() => match order {
                     Order::Sync(waiter) => {
                         self.waiters.push(waiter);
+                        self.by_hand = true;
                         break Interrupt::Again;
                     }
-                    // Connected already.
-                    Order::Wake => {}
+                    // Connected already, unless the other end is gone and nobody said so.
+                    Order::TryNow | Order::Changed => meeting.doubt(),
+                    Order::Saved => {}
                 },
-                () = &mut home => break Interrupt::Again,
-                () = way_back.open() => {
-                    shared.note(index, |up| up.lead = Lead::Quic);
-                    break Interrupt::Again;
-                }
-                Ok(()) = plugged.changed() => if !*plugged.borrow() {
-                    break Interrupt::Unplugged;
-                },
-                () = shared.parts.stop.stopped() => break Interrupt::Stopped,
+                interrupt = meeting.interrupted(&shared, index) => break interrupt,
             }
         };
         let ended = match interrupt {
             Interrupt::Ended(ended) => ended,
-            Interrupt::Again | Interrupt::Unplugged => {
+            Interrupt::Again | Interrupt::Unplugged | Interrupt::Parted => {
                 connection.close(Close::Stop, "");
                 let _ended = running.await;
-                let mut again = Failed::new(Reason::HubDown, "begun anew");
-                again.wait_ms = Some(0);
                 had = true;
-                self.again = false;
-                self.backoff.reset();
-                again
+                self.parted = matches!(interrupt, Interrupt::Parted);
+                self.begun_anew()
+            }
+            Interrupt::Dead => {
+                connection.close(Close::Silent, "");
+                let _ended = running.await;
+                self.begun_anew()
             }
             // The session hears the stop itself and says goodbye.
             Interrupt::Stopped => running.await,
@@ -200,6 +197,15 @@ impl Caller {
             self.fell_silent(index, &connection, &ended);
             Err(ended)
         }
+    }
+
+    /// The session was ended here, and nothing is wrong.
+    fn begun_anew(&mut self) -> Failed {
+        let mut again = Failed::new(Reason::HubDown, "ended here");
+        again.wait_ms = Some(0);
+        self.again = false;
+        self.when.reset();
+        again
     }
 
     /// A session that came to nothing: where QUIC shook hands and then not one message came
@@ -224,12 +230,7 @@ impl Caller {
             }
             Event::Met => {
                 let now = self.shared.parts.clock.now();
-                self.shared.note(index, |up| {
-                    up.state = UpstreamState::Connected;
-                    up.connected_at = Some(now);
-                    up.beginning = None;
-                    up.failed = None;
-                });
+                self.shared.note(index, |up| up.met(now));
                 renewal::when_due(&self.shared, index);
                 false
             }
@@ -245,12 +246,9 @@ impl Caller {
         let now = self.shared.parts.clock.now();
         self.again = whole.settled.again;
         if !self.again {
-            self.backoff.reset();
+            self.when.reset();
         }
-        self.shared.note(index, |up| {
-            up.last_session = Some(now);
-            up.beginning = None;
-        });
+        self.shared.note(index, |up| up.agreed(now));
         self.answer_all(&Ok(whole));
     }
 
@@ -292,45 +290,109 @@ impl Caller {
         failed
     }
 
-    fn wait_after(&mut self, ended: &Failed) -> Duration {
-        match ended.wait_ms {
-            Some(0) => Duration::ZERO,
-            // A busy peer names a slot; the jitter keeps a village's neighbours out of it.
-            Some(ms) => {
-                let asked = Duration::from_millis(u64::from(ms));
-                asked.min(self.shared.parts.config.retry_max) + clock::jitter(asked / 4)
-            }
-            None => self.backoff.failed(clock::jitter),
+    fn next_after(&mut self, ended: &Failed) -> Next {
+        let wall = self.shared.wall();
+        if std::mem::take(&mut self.parted) {
+            self.when.parted(wall, clock::jitter)
+        } else {
+            self.when.after(ended, wall, clock::jitter)
         }
     }
 
     /// Waits, unless somebody orders otherwise.
-    async fn rest(&mut self, wait: Duration) {
-        let next = self.shared.parts.clock.now().after(wait.as_millis() as i64);
-        for index in 0..self.shared.parts.config.upstream.len() {
-            self.shared.note(index, |up| {
-                up.state = UpstreamState::Waiting;
-                up.next_try = Some(next);
-            });
-        }
+    async fn rest(&mut self, mut next: Next) {
+        let mut until = Instant::now() + next.wait;
+        let mut at = self.announce(next);
         let mut plugged = self.shared.plugged.subscribe();
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            Some(order) = self.orders.recv() => {
-                self.take(order);
-                tokio::time::sleep(AT_MOST_EVERY.min(wait)).await;
+        let stop = self.shared.parts.stop.clone();
+        while Instant::now() < until {
+            tokio::select! {
+                () = sleep_until(until.min(Instant::now() + LOOK_EVERY)) => {
+                    if self.is_past(at) {
+                        return;
+                    }
+                    if next.why == Why::Window && self.when.may_call(self.shared.wall()) {
+                        // It opened earlier than by the clock of before.
+                        let spread = self.shared.parts.config.retry_max;
+                        until = until.min(Instant::now() + clock::jitter(spread));
+                    }
+                }
+                Some(order) = self.orders.recv() => {
+                    let left = until.duration_since(Instant::now());
+                    let woke = matches!(order, Order::Changed) && self.is_past(at);
+                    match self.ordered(order, next.why, left) {
+                        Some(sooner) if sooner.wait.is_zero() => {
+                            tokio::time::sleep(AT_MOST_EVERY.min(left)).await;
+                            return;
+                        }
+                        Some(sooner) => {
+                            next = sooner;
+                            until = Instant::now() + next.wait;
+                            at = self.announce(next);
+                        }
+                        None if woke => return,
+                        None => {}
+                    }
+                }
+                _changed = plugged.changed() => {
+                    self.hopeful = true;
+                    return;
+                }
+                () = stop.stopped() => return,
             }
-            _changed = plugged.changed() => self.hopeful = true,
-            () = self.shared.parts.stop.stopped() => {}
         }
     }
 
-    fn take(&mut self, order: Order) {
-        self.hopeful = true;
-        match order {
-            Order::Wake => {}
-            Order::Sync(waiter) => self.waiters.push(waiter),
+    /// Whether a moment is past by the clock on the wall: a wait does not count the time a machine
+    /// sleeps through.
+    fn is_past(&self, at: Millis) -> bool {
+        self.shared.wall().is_some_and(|now| now >= at)
+    }
+
+    /// When the next call is; noted for pages.
+    fn announce(&self, next: Next) -> Millis {
+        let at = self.shared.parts.clock.now();
+        let at = at.after(next.wait.as_millis() as i64);
+        for index in 0..self.shared.parts.config.upstream.len() {
+            self.shared.note(index, |up| {
+                up.state = UpstreamState::Waiting;
+                up.next_try = Some(at);
+                up.why = next.why;
+            });
         }
+        at
+    }
+
+    /// An order while this node waits for `left` more: another wait, if it makes one.
+    fn ordered(&mut self, order: Order, waiting: Why, left: Duration) -> Option<Next> {
+        let wall = self.shared.wall();
+        let next = match order {
+            Order::Sync(waiter) => {
+                self.waiters.push(waiter);
+                self.by_hand = true;
+                Some(Next::now())
+            }
+            Order::TryNow => {
+                self.by_hand = true;
+                Some(Next::now())
+            }
+            // Nothing went wrong on a line that is only used from time to time, and a busy
+            // upstream is busy however it is reached.
+            Order::Changed => {
+                let failed = matches!(waiting, Why::Retry | Why::Window);
+                (failed && self.when.may_call(wall)).then(Next::now)
+            }
+            Order::Saved => {
+                let next = self.when.saved(waiting, left, wall, clock::jitter);
+                self.hopeful |= next.is_some();
+                return next;
+            }
+        };
+        if next.is_some() {
+            self.hopeful = true;
+            self.when.reset();
+        }
+        next
     }
 
     /// Waits until somebody plugs the links in again.
@@ -345,9 +407,11 @@ impl Caller {
         self.answer_all(&Err(vec![off.clone()]));
         let mut plugged = self.shared.plugged.subscribe();
         tokio::select! {
-            _up = plugged.wait_for(|up| *up) => self.backoff.reset(),
+            _up = plugged.wait_for(|up| *up) => self.when.reset(),
             Some(order) = self.orders.recv() => {
-                self.take(order);
+                if let Order::Sync(waiter) = order {
+                    self.waiters.push(waiter);
+                }
                 self.answer_all(&Err(vec![off]));
             }
             () = self.shared.parts.stop.stopped() => {}
@@ -393,28 +457,13 @@ fn measure(event: &Event, connection: &Connection, shared: &Shared, index: usize
     }
 }
 
-/// Whether logs stay behind that the peer refused for this session.
-fn leaves_out(event: &Event) -> bool {
-    match event {
-        Event::Met | Event::Came(_) | Event::Quiet(_) => false,
-        Event::Settled(settled) => !settled.stalled.is_empty(),
-    }
-}
-
-/// When a node that fell back to a further upstream looks whether the nearer one is there again.
-fn way_home(index: usize, retry_max: Duration) -> Duration {
-    if index == 0 {
-        // As good as never.
-        Duration::from_secs(365 * 24 * 3_600)
-    } else {
-        retry_max / 2 + clock::jitter(retry_max / 2)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::tests::land::{Land, SHIQIAO};
+    use crate::{
+        config,
+        link::tests::land::{Land, SHIQIAO},
+    };
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn sessions_that_only_ask_for_another_are_had_at_growing_distances() {
@@ -426,9 +475,11 @@ mod tests {
             shared: village.links.0.clone(),
             orders: mpsc::channel(1).1,
             waiters: Vec::new(),
-            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
+            when: When::new(&config::Config::default().link),
             again: false,
             hopeful: true,
+            by_hand: false,
+            parted: false,
         };
         let ended = Failed::new(Reason::HubDown, "another session gets further");
         let mut had = |again| {
@@ -437,8 +488,8 @@ mod tests {
                 ..Default::default()
             };
             assert!(caller.hear(0, node, Event::Settled(settled)));
-            let bound = caller.backoff.bound();
-            assert!(caller.wait_after(&ended) <= bound);
+            let bound = caller.when.bound();
+            assert!(caller.next_after(&ended).wait <= bound);
             bound.as_secs()
         };
         assert_eq!([true, true, true, true].map(&mut had), [1, 2, 4, 8]);

@@ -280,7 +280,7 @@ impl Driver {
             let (node, connection) = (self.peer.node, &self.connection);
             self.place = live::claim(&self.shared, node, hello.boot, connection).await;
             if self.place.is_none() {
-                return Err(Ended::new(Close::Clone, Reason::Rejected, "clone"));
+                return Err(Ended::new(Close::Clone, Reason::Clone, "clone"));
             }
             self.waiting = None;
         }

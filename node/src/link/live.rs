@@ -38,6 +38,11 @@ impl Live {
         self.0.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn boot_of(&self, node: NodeId) -> Option<[u8; 8]> {
+        self.0.get(&node).map(|entry| entry.boot)
+    }
+
     pub(super) fn close_all(&mut self) {
         for entry in self.0.values() {
             entry.connection.close(Close::Stop, "");

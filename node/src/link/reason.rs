@@ -1,4 +1,4 @@
-//! Why a link is down, in one of eight classes a person can act on.
+//! Why a link is down, in one of nine classes a person can act on.
 
 use quinn::{ConnectError, ConnectionError, VarInt};
 
@@ -77,6 +77,8 @@ pub enum Reason {
     Version,
     Certificate,
     Rejected,
+    /// Another machine with this node's key is connected.
+    Clone,
     Busy,
 }
 
@@ -91,6 +93,7 @@ impl Reason {
             Self::Version => "version",
             Self::Certificate => "certificate",
             Self::Rejected => "rejected",
+            Self::Clone => "clone",
             Self::Busy => "busy",
         }
     }
@@ -181,7 +184,8 @@ pub(super) fn no_tcp(error: &std::io::Error) -> Failed {
 fn closed(code: u64, detail: impl std::fmt::Display) -> Failed {
     let close = Close::from_code(code);
     let reason = match close {
-        Some(Close::Unwanted | Close::Clone | Close::Violation) => Reason::Rejected,
+        Some(Close::Unwanted | Close::Violation) => Reason::Rejected,
+        Some(Close::Clone) => Reason::Clone,
         Some(Close::Version) => Reason::Version,
         Some(Close::Busy) => Reason::Busy,
         Some(Close::Renew) => Reason::Certificate,

@@ -8,3 +8,4 @@ mod sessions;
 mod siege;
 mod tcp;
 mod tcp_siege;
+mod when;

@@ -11,14 +11,13 @@ use super::{
     call,
     carrier::Carrier,
     drive::{Event, Line},
+    leave::STILL,
     reason::Close,
 };
 use crate::clock;
 
 /// The longest wait between two tries. Each costs a few padded packets where nobody answers.
 const TRY_EVERY_MAX: Duration = Duration::from_secs(3_600);
-/// How long nobody must have waited for anything.
-const STILL: Duration = Duration::from_millis(500);
 
 /// Watches one session.
 pub(super) struct WayBack {

@@ -3,15 +3,17 @@
 //! ```text
 //! MAGIC     16 bytes
 //! length    4 bytes, big endian, of the header
-//! header    CBOR, in the clear: which county, from whom, to whom, when
+//! header    CBOR, in the clear: which county, from whom, to whom, when, how much
 //! sealed    an age file to the receiver's key, holding
 //!             the frames of messages, as on a stream, in one compression window
 //!             a length of zero, and the closing
+//! envelope  64 bytes: the sender's signature over all of the above
 //! ```
 //!
 //! The messages are those of a session, said without an answer: HELLO, then CTRL, ACK, NACK and
 //! PUSH. The closing carries the sender's signature over the header and every frame, so that a
-//! bundle is whole and from a listed node before a byte of it is taken.
+//! bundle is whole and from a listed node before a byte of it is taken. The envelope says the same
+//! of the file to whoever carries it and cannot open it.
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
@@ -27,6 +29,7 @@ pub const MAGIC: &[u8; 16] = b"cuntong-bundle-1";
 pub const CLOSING_BYTES: usize = 8 + 32 + 64;
 
 const CONTEXT: &str = "cuntong 2026 bundle";
+const ENVELOPE: &str = "cuntong 2026 bundle envelope";
 
 /// What is said in the clear: enough to offer the bundle to the right machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -40,6 +43,13 @@ pub struct Header {
     /// By the sender's clock.
     #[n(3)]
     pub at: Millis,
+    /// Entries in it.
+    #[n(4)]
+    pub entries: u64,
+    /// Entries the sender had written when it made this: whoever holds as many of them needs this
+    /// bundle no more, and of two bundles the newer one is told by it.
+    #[n(5)]
+    pub written: u64,
 }
 
 impl Header {
@@ -76,6 +86,46 @@ impl Header {
     /// It is not one.
     pub fn read(body: &[u8]) -> Result<Self, BundleError> {
         minicbor::decode(body).map_err(|_malformed| BundleError::Header)
+    }
+}
+
+/// Hashes the file of a bundle from its first byte to its envelope.
+#[derive(Debug)]
+pub struct Envelope(blake3::Hasher);
+
+impl Envelope {
+    /// Bytes at the end of the file.
+    pub const BYTES: usize = 64;
+
+    /// The next bytes of the file.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The last bytes of the file, signed by its sender.
+    pub fn close(&self, key: &SigningKey) -> [u8; Self::BYTES] {
+        key.sign(&self.text()).to_bytes()
+    }
+
+    /// Whether these are the last bytes of the file that was hashed, signed under this key.
+    ///
+    /// # Errors
+    /// They are not: the file is cut or changed, or from somebody else.
+    pub fn verify(&self, closing: &[u8; Self::BYTES], key: &[u8; 32]) -> Result<(), BundleError> {
+        VerifyingKey::from_bytes(key)
+            .and_then(|key| key.verify_strict(&self.text(), &Signature::from_bytes(closing)))
+            .map_err(|_forged| BundleError::Envelope)
+    }
+
+    fn text(&self) -> Vec<u8> {
+        let digest = self.0.finalize();
+        [&b"cuntong bundle envelope\x01"[..], digest.as_bytes()].concat()
+    }
+}
+
+impl Default for Envelope {
+    fn default() -> Self {
+        Self(blake3::Hasher::new_derive_key(ENVELOPE))
     }
 }
 
@@ -168,6 +218,8 @@ pub enum BundleError {
     Altered,
     #[error("数据包的签名不符")]
     Signature,
+    #[error("数据包不完整或已损坏（可能是 U 盘拔得太早）；没有收取任何内容，请重新拷贝")]
+    Envelope,
 }
 
 #[cfg(test)]
@@ -180,7 +232,29 @@ mod tests {
             from: NodeId([1; 8]),
             to: NodeId([2; 8]),
             at: Millis(1_772_413_200_000),
+            entries: 12,
+            written: 4_000_000,
         }
+    }
+
+    #[test]
+    fn a_carrier_sees_that_a_file_was_cut_or_changed_without_opening_it() {
+        let file = b"header, and what only the receiver can read";
+        let envelope = |bytes: &[u8]| {
+            let mut envelope = Envelope::default();
+            envelope.update(bytes);
+            envelope
+        };
+        let closing = envelope(file).close(&key());
+        let public = key().verifying_key().to_bytes();
+        assert_eq!(envelope(file).verify(&closing, &public), Ok(()));
+        for end in 0..file.len() {
+            let cut = envelope(&file[..end]);
+            assert_eq!(cut.verify(&closing, &public), Err(BundleError::Envelope));
+        }
+        let other = SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes();
+        let forged = envelope(file).verify(&closing, &other);
+        assert_eq!(forged, Err(BundleError::Envelope));
     }
 
     fn key() -> SigningKey {

@@ -23,7 +23,7 @@ use cuntong_protocol::{
 };
 use cuntong_web::desk::{
     Board, CaseList, CasePage, CaseQuery, CaseRow, Custody, Desk, Done, Header, NodeRow, NoticeRow,
-    Pill, Redo, Resident, Site, SyncPage, Today, Tone, View, Who,
+    Pill, Redo, Resident, Site, StickDesk, Sticks, SyncPage, Today, Tone, View, Who,
 };
 
 pub(crate) use case::CaseKind;
@@ -385,6 +385,28 @@ impl Desk for FakeDesk {
 
     fn now(&self) -> Millis {
         NOW
+    }
+}
+
+impl StickDesk for FakeDesk {
+    async fn sticks(&self) -> Sticks {
+        let busy = lock(&self.heard)
+            .iter()
+            .any(|word| word.starts_with("write"));
+        sample::sticks(busy)
+    }
+
+    async fn take_bundle(&self, offer: String) -> Result<(), String> {
+        if offer == "gone" {
+            return Err("这份数据包已经不在了：U 盘可能已拔下".to_owned());
+        }
+        self.say(format!("take {offer}"));
+        Ok(())
+    }
+
+    async fn write_bundle(&self, place: String, peer: String) -> Result<(), String> {
+        self.say(format!("write {place} {peer}"));
+        Ok(())
     }
 }
 

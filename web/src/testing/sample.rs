@@ -7,8 +7,8 @@ use cuntong_protocol::{
     text::Private,
 };
 use cuntong_web::desk::{
-    CaseCustody, CaseRow, Custody, NodeRow, PeerRow, RejectionRow, Resident, SessionRow, Site,
-    SyncPage,
+    BundleOffer, CaseCustody, CaseRow, Custody, Habits, JobState, NodeRow, OfferState, PeerRow,
+    RejectionRow, Resident, SessionRow, Site, StickJob, StickPeer, StickPlace, Sticks, SyncPage,
 };
 
 use super::{NOW, site_id};
@@ -19,6 +19,51 @@ pub(crate) const NODES: [NodeId; 3] = [
     NodeId([0x41, 0xb7, 0x02, 0x9a, 0xcc, 0x1f, 0x66, 0xe0]),
     NodeId([0xd3, 0x58, 0x7e, 0x21, 0x0b, 0x94, 0x35, 0x6f]),
 ];
+
+/// A stick with a bundle for this node, one to carry on, and one that was pulled too early.
+pub(crate) fn sticks(busy: bool) -> Sticks {
+    let offer = |id: &str, to: &str, state| BundleOffer {
+        id: id.to_owned(),
+        place: "乡镇 U 盘".to_owned(),
+        file: format!("石桥村-{to}-2026-11-21-164100.ctb"),
+        from: "石桥村".to_owned(),
+        to: to.to_owned(),
+        at: Some(NOW.after(-60_000)),
+        entries: 12,
+        bytes: 9_000,
+        state,
+    };
+    let half = BundleOffer {
+        from: String::new(),
+        at: None,
+        ..offer(
+            "0c",
+            "",
+            OfferState::Nothing("没有写完（U 盘拔得太早）：请在做它的那台电脑上重做".to_owned()),
+        )
+    };
+    Sticks {
+        places: vec![StickPlace {
+            id: "p1".to_owned(),
+            name: "乡镇 U 盘".to_owned(),
+        }],
+        offers: vec![
+            offer("0a", "北乡镇", OfferState::Take),
+            offer("0b", "云麓县", OfferState::Carry),
+            half,
+        ],
+        peers: vec![StickPeer {
+            id: "n-1".to_owned(),
+            name: "云麓县".to_owned(),
+        }],
+        job: busy.then(|| StickJob {
+            what: "收取 石桥村 给 北乡镇 的数据包".to_owned(),
+            state: JobState::Running,
+            words: "已收取 3 条，共 12 条".to_owned(),
+        }),
+        carried: 1,
+    }
+}
 
 pub(crate) fn site(level: Level) -> Site {
     match level {
@@ -180,6 +225,7 @@ pub(crate) fn sync(
         .to_owned(),
         reason: reason.map(|(class, words)| (class.to_owned(), words.to_owned())),
         next_try_s: next,
+        why: "retry".to_owned(),
         custody_at: Some(NOW.after(-20 * 3_600_000)),
         last_session_at: Some(NOW.after(-20 * 3_600_000)),
         carrier: reason.is_none().then(|| "tcp".to_owned()),
@@ -196,6 +242,7 @@ pub(crate) fn sync(
         result: "ok".to_owned(),
     };
     SyncPage {
+        habits: Habits::default(),
         peers: if custody.waiting > 0 {
             vec![
                 peer(

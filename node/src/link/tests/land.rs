@@ -1,6 +1,6 @@
 //! A small county with its registrar at hand, and nodes with stores in memory.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use cuntong_protocol::{
     act::{Act, ActBody, Open},
@@ -20,7 +20,7 @@ use cuntong_provisioning::{
     ticket::Purpose,
 };
 
-use super::super::*;
+use super::super::{surroundings::Change, *};
 use crate::{
     identity::{self, Papers},
     stop::{self, Stopper},
@@ -149,12 +149,22 @@ impl Land {
     pub(in crate::link) fn start_as(&self, machine: &Machine, mut config: config::Link) -> Running {
         config.retry_first = Duration::from_millis(20);
         config.retry_max = Duration::from_millis(200);
+        self.start_in(machine, config, Box::new(Silence))
+    }
+
+    /// Starts a machine with these very settings, in surroundings of its own.
+    pub(in crate::link) fn start_in(
+        &self,
+        machine: &Machine,
+        config: config::Link,
+        around: Around,
+    ) -> Running {
         let store = self.store(machine);
         let (stopper, stop) = stop::pair();
         let papers = store.read(Papers::load).unwrap().unwrap();
         let news = News::default();
         let (kept, keys) = (store.clone(), papers.keys.clone());
-        let links = Links::start(Parts {
+        let parts = Parts {
             store: store.clone(),
             clock: Clock::by_hand(NOW),
             config,
@@ -169,8 +179,8 @@ impl Land {
             plugged: true,
             demo: false,
             stop,
-        })
-        .unwrap();
+        };
+        let links = Links::start(parts, around).unwrap();
         Running {
             links,
             store,
@@ -290,6 +300,15 @@ impl Drop for Land {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stopper.stop();
+    }
+}
+
+/// Surroundings in which nothing ever happens.
+struct Silence;
+
+impl Surroundings for Silence {
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Change> + Send + '_>> {
+        Box::pin(std::future::pending())
     }
 }
 

@@ -146,7 +146,7 @@ async fn a_second_machine_with_the_same_keys_is_turned_away_while_the_first_live
     let first = land.start(&village, false, &[&hub]);
     until("connected", || !hub.links.downstream().is_empty()).await;
     let clone = land.start(&village, false, &[&hub]);
-    until("turned away", || clone.reason() == Some(Reason::Rejected)).await;
+    until("turned away", || clone.reason() == Some(Reason::Clone)).await;
     assert_eq!(first.state(), UpstreamState::Connected);
     // When the first is gone, the other may come.
     first.stopper.stop();

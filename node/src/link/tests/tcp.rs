@@ -213,7 +213,7 @@ async fn a_second_machine_with_the_same_keys_is_turned_away_from_tcp_too() {
     let first = land.start_with(&village, by_tcp_alone(), &[&hub]);
     until("connected", || !hub.links.downstream().is_empty()).await;
     let clone = land.start(&village, false, &[&hub]);
-    until("turned away", || clone.reason() == Some(Reason::Rejected)).await;
+    until("turned away", || clone.reason() == Some(Reason::Clone)).await;
     assert_eq!(first.state(), UpstreamState::Connected);
     first.stopper.stop();
     until("let in", || clone.state() == UpstreamState::Connected).await;
