@@ -7,6 +7,7 @@
 //! control socket (`*_blocking`).
 
 mod custody;
+mod files;
 mod ground;
 mod items;
 pub mod json;
@@ -28,21 +29,23 @@ use std::{sync::Arc, time::Instant};
 use cuntong_protocol::{
     command::{Actor, Command},
     control::Item,
-    id::{CaseId, DocId},
+    id::{BlobHash, CaseId, DocId},
     refusal::Refusal,
     text::Private,
     time::{ClockState, Millis},
 };
 use cuntong_web::desk::{
-    Board, CaseList, CasePage, CaseQuery, CaseRow, Desk, Done, Header, NodeRow, NoticeRow, Redo,
-    Resident, Site, SyncPage, Today, Who,
+    Board, Brought, CaseList, CasePage, CaseQuery, CaseRow, Desk, Done, FilesStanding, Header,
+    NodeRow, NoticeRow, Redo, Resident, Site, SyncPage, Today, Who,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 pub use self::links::{LinkHandle, NoLinks, Peer};
 use self::{ground::Ground, perform::Failed, sign_in::Locks};
 use crate::{
+    blobs::Blobs,
     clock::Clock,
+    config,
     store::{Db, Store, StoreError},
 };
 
@@ -54,6 +57,8 @@ pub struct NodeDesk {
     links: Arc<dyn LinkHandle>,
     locks: Arc<Locks>,
     hashing: Arc<Semaphore>,
+    /// Attached files; none for a desk that only reads.
+    files: Option<files::Files>,
     /// When this process began, by a clock nobody can set.
     started: Instant,
 }
@@ -67,8 +72,20 @@ impl NodeDesk {
             links,
             locks: Arc::new(Locks::default()),
             hashing: Arc::new(Semaphore::new(sign_in::HASHES_MAX)),
+            files: None,
             started: crate::clock::stopwatch(),
         }
+    }
+
+    /// The same desk with a place for attached files, which move as `link` says.
+    #[must_use]
+    pub fn with_files(mut self, blobs: Blobs, link: &config::Link) -> Self {
+        self.files = Some(files::Files {
+            blobs,
+            attachments: link.attachments,
+            metered: link.metered,
+        });
+        self
     }
 
     /// Reads on this thread.
@@ -303,6 +320,29 @@ impl Desk for NodeDesk {
             .await
     }
 
+    async fn bring_file(
+        &self,
+        who: &Who,
+        name: String,
+        bytes: Vec<u8>,
+    ) -> Result<Brought, Refusal> {
+        let actor = who.actor.clone();
+        self.aside(move |desk| desk.bring_blocking(&actor, &name, &bytes))
+            .await
+    }
+
+    async fn brought(&self, who: &Who, token: String) -> Option<Brought> {
+        let (desk, person) = (self.clone(), who.actor.person);
+        let found = spawn_blocking(move || desk.brought_blocking(person, &token));
+        found.await.ok().flatten()
+    }
+
+    async fn file(&self, hash: BlobHash) -> Option<Vec<u8>> {
+        let desk = self.clone();
+        let read = spawn_blocking(move || desk.file_blocking(hash));
+        read.await.ok().flatten()
+    }
+
     async fn draft(&self, who: &Who, form: String) -> Option<String> {
         let person = who.actor.person;
         self.ask("draft", move |g| g.db.draft(person, &form)).await
@@ -353,11 +393,17 @@ impl Desk for NodeDesk {
         let peers = self.links.peers();
         let clock = self.clock.state();
         let actor = who.actor.clone();
-        self.ask("sync", move |g| {
-            sync::page(g, &actor, &peers, clock).map(Some)
-        })
-        .await
-        .unwrap_or_else(nothing_synced)
+        let page = self
+            .ask("sync", move |g| {
+                sync::page(g, &actor, &peers, clock).map(Some)
+            })
+            .await;
+        let mut page = page.unwrap_or_else(nothing_synced);
+        let desk = self.clone();
+        if let Ok(Ok(files)) = spawn_blocking(move || desk.files_standing()).await {
+            page.files = files;
+        }
+        page
     }
 
     async fn sync_now(&self) {
@@ -458,5 +504,6 @@ fn nothing_synced() -> SyncPage {
         documents: 0,
         entries: 0,
         history: Vec::new(),
+        files: FilesStanding::default(),
     }
 }

@@ -25,6 +25,7 @@ use rustls::{server::ServerSessionMemoryCache, sign::CertifiedKey};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    blobs::Blobs,
     clock::Clock,
     config,
     exit::{Exit, Failure},
@@ -35,6 +36,7 @@ use crate::{
 };
 
 mod backoff;
+mod blobs;
 mod call;
 mod carrier;
 mod dial;
@@ -75,6 +77,7 @@ pub type KeepCertificate = Box<dyn Fn(&[u8]) -> Result<Arc<CertifiedKey>, Failur
 /// What a node's links need.
 pub struct Parts {
     pub store: Store,
+    pub blobs: Blobs,
     pub clock: Clock,
     pub config: config::Link,
     pub news: News,

@@ -196,13 +196,19 @@ async fn watch_inbox(node: Node) -> Result<(), Failure> {
 /// Slow housekeeping, until the node stops.
 async fn tend(node: Node) -> Result<(), Failure> {
     let (store, clock, stop) = (node.store.clone(), node.clock.clone(), node.stop.clone());
+    let blobs = node.blobs.clone();
     drop(node);
+    let (of_start, all) = (blobs.clone(), store.clone());
+    let missed = tokio::task::spawn_blocking(move || of_start.miss(&all)).await;
+    if let Ok(Ok(missed @ 1..)) = missed {
+        tracing::warn!(missed, "attached files are gone; they are fetched again");
+    }
     loop {
         tokio::select! {
             () = stop.stopped() => return Ok(()),
             () = tokio::time::sleep(TEND) => {}
         }
-        let (store, clock) = (store.clone(), clock.clone());
+        let (store, clock, blobs) = (store.clone(), clock.clone(), blobs.clone());
         let tended = tokio::task::spawn_blocking(move || {
             if let Ok(trust) = store.read(|db| db.shared_trust()) {
                 clock.raise(trust.newest_signed_time());
@@ -211,6 +217,10 @@ async fn tend(node: Node) -> Result<(), Failure> {
                 tracing::warn!(%error, "the clock's floor is not written down");
             }
             while store.write(|db| db.tend())? {}
+            let removed = blobs.tidy(&store, clock.now())?;
+            if removed > 0 {
+                tracing::info!(removed, "attached files that nobody names");
+            }
             Ok::<(), store::StoreError>(())
         });
         if let Ok(Err(error)) = tended.await {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Protocol version spoken here. A peer with another major version is answered `Upgrade`.
-pub const VERSION: Version = Version { major: 1, minor: 2 };
+pub const VERSION: Version = Version { major: 1, minor: 3 };
 
 /// The minor version since which batches may come as packs.
 pub const PACKS_SINCE: u16 = 1;

@@ -6,7 +6,7 @@ use cuntong_protocol::{
     case::{Case, Due, Light},
     command::{Actor, Command},
     control::{Item, NodeStatus},
-    id::{ActId, CaseId, ChangeHash, DocId, NodeId, PersonId, SiteId},
+    id::{ActId, BlobHash, CaseId, ChangeHash, DocId, NodeId, PersonId, SiteId},
     refusal::Refusal,
     role::Level,
     state::State,
@@ -15,8 +15,10 @@ use cuntong_protocol::{
 };
 use serde::Serialize;
 
+mod files;
 mod tray;
 
+pub use files::{Brought, FileRow, FileWhere, FilesStanding};
 pub use tray::{Outcome, Redo, RejectionRow, Settled};
 
 /// Everything a page may ask. Reads answer from local rows; nothing waits for a network.
@@ -60,6 +62,18 @@ pub trait Desk: Send + Sync + 'static {
         who: &Who,
         command: Command,
     ) -> impl Future<Output = Result<Done, Refusal>> + Send;
+
+    /// Keeps a file a person brought, until a command names it.
+    fn bring_file(
+        &self,
+        who: &Who,
+        name: String,
+        bytes: Vec<u8>,
+    ) -> impl Future<Output = Result<Brought, Refusal>> + Send;
+    /// What the same person brought under a token.
+    fn brought(&self, who: &Who, token: String) -> impl Future<Output = Option<Brought>> + Send;
+    /// The bytes of a file that is here.
+    fn file(&self, hash: BlobHash) -> impl Future<Output = Option<Vec<u8>>> + Send;
 
     /// What a person typed and has not sent, kept per form so that nothing typed is lost.
     fn draft(&self, who: &Who, form: String) -> impl Future<Output = Option<String>> + Send;
@@ -321,6 +335,8 @@ pub struct CasePage {
     pub receipts: Vec<ReceiptRow>,
     /// Entries of this case that were not admitted.
     pub rejections: Vec<RejectionRow>,
+    /// Where its files are.
+    pub files: Vec<FileRow>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -405,6 +421,7 @@ pub struct SyncPage {
     pub entries: u64,
     /// Newest first: what the sessions did.
     pub history: Vec<SessionRow>,
+    pub files: FilesStanding,
 }
 
 /// A link to another node.

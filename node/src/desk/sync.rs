@@ -8,7 +8,7 @@ use cuntong_protocol::{
     role::Level,
     time::{ClockState, Millis},
 };
-use cuntong_web::desk::{Custody, NodeRow, PeerRow, SessionRow, SyncPage};
+use cuntong_web::desk::{Custody, FilesStanding, NodeRow, PeerRow, SessionRow, SyncPage};
 
 use super::{
     custody::{self, Standing},
@@ -94,6 +94,7 @@ pub(crate) fn page(
         documents: counts.documents,
         entries: counts.entries,
         history: history(g)?,
+        files: FilesStanding::default(),
     })
 }
 

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sql/0002_sightings.sql"),
     include_str!("sql/0003_settled.sql"),
     include_str!("sql/0004_agreed.sql"),
+    include_str!("sql/0005_blobs.sql"),
 ];
 
 /// The version this program reads and writes.

@@ -7,8 +7,8 @@ use cuntong_protocol::{
     text::Private,
 };
 use cuntong_web::desk::{
-    CaseCustody, CaseRow, Custody, NodeRow, PeerRow, RejectionRow, Resident, SessionRow, Site,
-    SyncPage,
+    CaseCustody, CaseRow, Custody, FilesStanding, NodeRow, PeerRow, RejectionRow, Resident,
+    SessionRow, Site, SyncPage,
 };
 
 use super::{NOW, site_id};
@@ -195,6 +195,7 @@ pub(crate) fn sync(
         result: "ok".to_owned(),
     };
     SyncPage {
+        files: FilesStanding::default(),
         peers: if custody.waiting > 0 {
             vec![
                 peer(
