@@ -35,8 +35,8 @@ use cuntong_protocol::{
     time::{ClockState, Millis},
 };
 use cuntong_web::desk::{
-    Board, Brought, CaseList, CasePage, CaseQuery, CaseRow, Desk, Done, FilesStanding, Header,
-    NodeRow, NoticeRow, Redo, Resident, Site, SyncPage, Today, Who,
+    Board, Brought, CaseList, CasePage, CaseQuery, CaseRow, Desk, Done, Header, NodeRow, NoticeRow,
+    Redo, Resident, Site, SyncPage, Today, Who,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
@@ -398,7 +398,7 @@ impl Desk for NodeDesk {
                 sync::page(g, &actor, &peers, clock).map(Some)
             })
             .await;
-        let mut page = page.unwrap_or_else(nothing_synced);
+        let mut page = page.unwrap_or_else(sync::nothing);
         let desk = self.clone();
         if let Ok(Ok(files)) = spawn_blocking(move || desk.files_standing()).await {
             page.files = files;
@@ -490,20 +490,5 @@ fn not_enrolled(demo: bool) -> Header {
         },
         clock_suspect: false,
         demo,
-    }
-}
-
-fn nothing_synced() -> SyncPage {
-    SyncPage {
-        custody: cuntong_web::desk::Custody::default(),
-        epoch: 0,
-        peers: Vec::new(),
-        waiting: Vec::new(),
-        rejections: Vec::new(),
-        quarantine: 0,
-        documents: 0,
-        entries: 0,
-        history: Vec::new(),
-        files: FilesStanding::default(),
     }
 }

@@ -98,6 +98,22 @@ pub(crate) fn page(
     })
 }
 
+/// The page of a machine that is no node yet.
+pub(super) fn nothing() -> SyncPage {
+    SyncPage {
+        custody: Custody::default(),
+        epoch: 0,
+        peers: Vec::new(),
+        waiting: Vec::new(),
+        rejections: Vec::new(),
+        quarantine: 0,
+        documents: 0,
+        entries: 0,
+        history: Vec::new(),
+        files: FilesStanding::default(),
+    }
+}
+
 /// What the store holds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {

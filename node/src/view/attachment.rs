@@ -6,6 +6,8 @@ use cuntong_protocol::{
 };
 use rusqlite::Connection;
 
+const PUT: &str = include_str!("../store/sql/queries/attachment_put.sql");
+const DELETE: &str = include_str!("../store/sql/queries/attachment_delete.sql");
 const SIDES: [Kind; 2] = [Kind::Application, Kind::Handling];
 
 /// Writes the rows of a case's files.
@@ -14,10 +16,7 @@ const SIDES: [Kind; 2] = [Kind::Application, Kind::Handling];
 /// Those of the database.
 pub(super) fn put(db: &Connection, case: &Case) -> rusqlite::Result<()> {
     remove(db, case.id)?;
-    let mut insert = db.prepare_cached(
-        "INSERT INTO attachment (doc, act, part, kind, site, hash, size, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
+    let mut insert = db.prepare_cached(PUT)?;
     for (event, attach) in case.attachments() {
         let doc = case.id.doc(event.side);
         let whole = (1, attach.hash, attach.size);
@@ -43,7 +42,7 @@ pub(super) fn put(db: &Connection, case: &Case) -> rusqlite::Result<()> {
 /// # Errors
 /// Those of the database.
 pub(super) fn remove(db: &Connection, case: CaseId) -> rusqlite::Result<()> {
-    let mut delete = db.prepare_cached("DELETE FROM attachment WHERE doc = ?1")?;
+    let mut delete = db.prepare_cached(DELETE)?;
     for side in SIDES {
         let _some = delete.execute([case.doc(side).0])?;
     }
