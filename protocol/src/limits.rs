@@ -120,6 +120,23 @@ pub const BLOB_WINDOW_FILES: usize = 16;
 pub const BLOB_LACKING_MAX: usize = 10_000;
 /// Pieces that do not verify before nothing more is asked of that peer.
 pub const BLOB_SPOILED_MAX: usize = 3;
+/// Changes in one part of a snapshot: about a tenth of it travels, so that the parts in flight stay
+/// under the 64 KiB a cut may cost.
+pub const SNAP_PART_BYTES: usize = 128 * 1024;
+/// The first part: what fills a screen should be there at once.
+pub const SNAP_FIRST_BYTES: usize = 32 * 1024;
+/// Parts of a snapshot without an answer.
+pub const SNAP_WINDOW: usize = 4;
+/// Changes of one document that comes ahead of its logs; a larger one comes with them.
+pub const SNAP_SHEET_BYTES_MAX: usize = 256 * 1024;
+/// Changes of one part, and its bytes before they are compressed.
+pub const SNAP_BYTES_MAX: usize = 512 * 1024;
+/// Documents in one part of a snapshot.
+pub const SNAP_DOCS_MAX: usize = 1_000;
+/// Where a snapshot goes on.
+pub const SNAP_CURSOR_BYTES_MAX: usize = 64;
+/// Entries a node must lack for documents to come ahead of them.
+pub const SNAP_ENTRIES_MIN: u64 = 500;
 
 /// Logs in one part of a vector: 120 KB on the line.
 pub const VECTOR_LOGS_MAX: usize = 2_000;
@@ -133,6 +150,8 @@ const _: () = assert!(CHANGE_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + 64 * BATCH_ENTRIES_MAX <= PACK_BYTES_MAX);
 const _: () = assert!(PACK_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(SNAP_PART_BYTES + SNAP_SHEET_BYTES_MAX <= SNAP_BYTES_MAX);
+const _: () = assert!(SNAP_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(WINDOW_BATCHES <= EARLY_MESSAGES_MAX);
 const _: () = assert!(CONTROL_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(ACT_BYTES_MAX < CHANGE_BYTES_MAX);

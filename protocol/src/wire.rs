@@ -6,6 +6,7 @@ pub mod elide;
 pub mod frame;
 pub mod pack;
 pub mod sketch;
+pub mod snap;
 pub mod window;
 
 use crate::{

@@ -242,10 +242,7 @@ fn the_limits_in_the_document_are_those_of_the_code() {
         ("NOTICE_BYTES_MAX", limits::NOTICE_BYTES_MAX as u64),
         ("ATTACHMENT_BYTES_MAX", limits::ATTACHMENT_BYTES_MAX),
         ("THUMBNAIL_BYTES_MAX", limits::THUMBNAIL_BYTES_MAX),
-        (
-            "CASE_ATTACHMENTS_MAX",
-            limits::CASE_ATTACHMENTS_MAX as u64,
-        ),
+        ("CASE_ATTACHMENTS_MAX", limits::CASE_ATTACHMENTS_MAX as u64),
         ("CONTROL_BYTES_MAX", limits::CONTROL_BYTES_MAX as u64),
         (
             "CONTROL_SIGNATURES_MAX",

@@ -14,8 +14,8 @@ use std::{
 use cuntong_protocol::{
     act::{
         Accept, Act, ActBody, Amend, Attach, Close, Correct, Decide, Deliver, DeliveryWay, Detach,
-        Duplicate, Mandate, Media, Missing, Open, Publish, Reason, Receive, Refuse, Resolve, Rule, Supplement,
-        TakenEarlier,
+        Duplicate, Mandate, Media, Missing, Open, Publish, Reason, Receive, Refuse, Resolve, Rule,
+        Supplement, TakenEarlier,
     },
     calendar::Calendar,
     command::{Command, LogCase},

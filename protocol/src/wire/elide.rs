@@ -36,7 +36,20 @@ pub struct Known {
     pub at: Millis,
 }
 
+/// Operations of a genesis.
+const GENESIS_OPS: u64 = 4;
+
 impl Known {
+    /// Of the genesis of a document, which no log holds.
+    pub const fn of_genesis(hash: ChangeHash) -> Self {
+        Self {
+            hash,
+            seq: 1,
+            max_op: GENESIS_OPS,
+            at: Millis(0),
+        }
+    }
+
     /// Reads a chunk's header and counts its operations; `None` when it is not an uncompressed
     /// change.
     pub fn of_chunk(chunk: &[u8]) -> Option<Self> {

@@ -33,11 +33,10 @@ use crate::{
 mod read;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use read::unpack;
-
-/// Operations of a genesis.
-const GENESIS_OPS: u64 = 4;
+pub use write::{pack, pack_given};
 
 /// How a document is named: bits 0 and 1 of an entry's flags.
 const NAME: u8 = 0b11;
@@ -58,6 +57,14 @@ const WITHHELD: u8 = 8;
 const DEPS: u8 = 16;
 /// Position and first operation are said; otherwise they follow.
 const NUMBERS: u8 = 32;
+/// The change came before, with its document ([`super::snap`]): it is the writer's next in it.
+const GIVEN: u8 = 64;
+/// With [`GIVEN`]: the document is named by its distance, in the order of ids, from the greatest
+/// one new to this log that the pack named before.
+const STEPS: u8 = 128;
+
+/// Documents are not named from farther away: both sides count them.
+const STEPS_MAX: u32 = 64;
 
 /// Dependencies that are listed: the genesis, one of 32 bytes, one of this log; beyond: of the
 /// other logs.
@@ -114,6 +121,33 @@ pub trait Shelf {
     fn find(&self, doc: DocId, hash: ChangeHash) -> Result<Option<(LogId, u64)>, Self::Error>;
     /// An entry about that document in any log; asked for a document that is new to a log.
     fn any(&self, doc: DocId) -> Result<Option<(LogId, u64)>, Self::Error>;
+
+    /// When an entry came here; asked when the other side was given documents before their logs.
+    fn received(&self, _log: LogId, _seq: u64) -> Result<Option<Millis>, Self::Error> {
+        Ok(None)
+    }
+
+    /// A change that came with its document and waits for its entry: that writer's, at that
+    /// position among the writer's changes of the document.
+    fn given(
+        &self,
+        _doc: DocId,
+        _writer: Writer,
+        _seq: u64,
+    ) -> Result<Option<(ChangeHash, Vec<u8>)>, Self::Error> {
+        Ok(None)
+    }
+
+    /// How many places after (or before) one document of a scope another stands in the order of
+    /// their ids, when at most so many.
+    fn steps(&self, _from: DocId, _to: DocId, _most: u32) -> Result<Option<i64>, Self::Error> {
+        Ok(None)
+    }
+
+    /// The document so many places after (or before) this one in its scope.
+    fn beside(&self, _doc: DocId, _steps: i64) -> Result<Option<DocId>, Self::Error> {
+        Ok(None)
+    }
 }
 
 /// A store as far as the other side knows it: of other logs than the one that is packed, only so
@@ -153,6 +187,27 @@ impl<S: Shelf> Shelf for Upto<'_, S> {
     fn any(&self, doc: DocId) -> Result<Option<(LogId, u64)>, Self::Error> {
         Ok(self.shelf.any(doc)?.filter(|at| self.is_there(at)))
     }
+
+    fn received(&self, log: LogId, seq: u64) -> Result<Option<Millis>, Self::Error> {
+        self.shelf.received(log, seq)
+    }
+
+    fn given(
+        &self,
+        doc: DocId,
+        writer: Writer,
+        seq: u64,
+    ) -> Result<Option<(ChangeHash, Vec<u8>)>, Self::Error> {
+        self.shelf.given(doc, writer, seq)
+    }
+
+    fn steps(&self, from: DocId, to: DocId, most: u32) -> Result<Option<i64>, Self::Error> {
+        self.shelf.steps(from, to, most)
+    }
+
+    fn beside(&self, doc: DocId, steps: i64) -> Result<Option<DocId>, Self::Error> {
+        self.shelf.beside(doc, steps)
+    }
 }
 
 /// Why a pack is no batch here.
@@ -189,12 +244,7 @@ impl<E> UnpackError<E> {
 /// The genesis of a document, which no log holds.
 fn genesis(doc: DocId) -> Option<Known> {
     let hash = *Doc::new(doc).heads().first()?;
-    Some(Known {
-        hash,
-        seq: 1,
-        max_op: GENESIS_OPS,
-        at: Millis(0),
-    })
+    Some(Known::of_genesis(hash))
 }
 
 /// The entries so far of a batch that is packed or unpacked, before those of the store.
@@ -204,6 +254,8 @@ struct Run<'a, S> {
     first: u64,
     entries: Vec<Shelved>,
     last: BTreeMap<DocId, u64>,
+    /// The greatest document that was new to the log.
+    newest: Option<DocId>,
 }
 
 impl<'a, S: Shelf> Run<'a, S> {
@@ -214,6 +266,7 @@ impl<'a, S: Shelf> Run<'a, S> {
             first,
             entries: Vec::new(),
             last: BTreeMap::new(),
+            newest: None,
         }
     }
 
@@ -237,6 +290,13 @@ impl<'a, S: Shelf> Run<'a, S> {
         }
     }
 
+    /// Notes a document as the greatest that was new to the log.
+    fn first_met(&mut self, doc: DocId, met: bool) {
+        if !met {
+            self.newest = self.newest.max(Some(doc));
+        }
+    }
+
     fn push(&mut self, shelved: Shelved) {
         self.last.insert(shelved.doc, self.here());
         self.entries.push(shelved);
@@ -248,252 +308,4 @@ fn numbers(own: Option<&Known>, deps: &[Known]) -> Option<(u64, u64)> {
     let seq = own.map_or(0, |own| own.seq).checked_add(1)?;
     let op = deps.iter().map(|dep| dep.max_op).max().unwrap_or(0);
     Some((seq, op.checked_add(1)?))
-}
-
-/// The five sections of a pack.
-#[derive(Default)]
-struct Sections {
-    places: Vec<u8>,
-    shapes: Vec<u8>,
-    times: Vec<u8>,
-    said: Vec<u8>,
-    text: Vec<u8>,
-}
-
-/// Elides a batch. Every history can be packed: what does not fit goes raw.
-///
-/// # Errors
-/// The shelf's.
-pub fn pack<S: Shelf>(batch: &Batch, shelf: &S) -> Result<Pack, S::Error> {
-    let mut packer = Packer {
-        run: Run::new(shelf, batch.log, batch.first),
-        logs: Vec::new(),
-        out: Sections::default(),
-        at: batch.seal.at,
-    };
-    for entry in &batch.entries {
-        packer.entry(entry)?;
-    }
-    let mut bytes = Vec::new();
-    elide::unsigned(&mut bytes, batch.entries.len() as u64);
-    elide::unsigned(&mut bytes, packer.logs.len() as u64);
-    for (kind, writer) in &packer.logs {
-        bytes.push(kind.code());
-        bytes.extend(writer.node.0);
-        elide::unsigned(&mut bytes, u64::from(writer.epoch));
-    }
-    let out = packer.out;
-    for section in [out.places, out.shapes, out.times, out.said, out.text] {
-        elide::unsigned(&mut bytes, section.len() as u64);
-        bytes.extend(section);
-    }
-    Ok(Pack {
-        log: batch.log,
-        first: batch.first,
-        at: batch.seal.at,
-        signature: batch.seal.signature,
-        bytes,
-    })
-}
-
-struct Packer<'a, S> {
-    run: Run<'a, S>,
-    /// Other logs of the site that are referred to.
-    logs: Vec<(Kind, Writer)>,
-    out: Sections,
-    /// Time of the elided change before.
-    at: Millis,
-}
-
-impl<S: Shelf> Packer<'_, S> {
-    fn entry(&mut self, entry: &Entry) -> Result<(), S::Error> {
-        let (doc, hash) = (entry.doc, entry.hash);
-        let last = self.run.last(doc)?;
-        let own = match last {
-            Some(seq) => self.run.entry(self.run.log, seq)?,
-            None => None,
-        };
-        let mut known = None;
-        if let Some(body) = &entry.body {
-            known = Known::of_chunk(body).filter(|known| known.hash == hash);
-            let parts = elide::split(body).filter(|parts| parts.actor == self.actor());
-            let elided = match parts {
-                Some(parts) if known.is_some() => self.elide(doc, last, own, &parts, body)?,
-                Some(_) | None => false,
-            };
-            if !elided {
-                let follows = elide::hash(body) == Some(hash);
-                let flags = if follows { RAW } else { RAW | WITHHELD };
-                self.name(flags, doc, last, None)?;
-                if !follows {
-                    self.out.places.extend(hash.0);
-                }
-                elide::unsigned(&mut self.out.text, body.len() as u64);
-                self.out.text.extend(body);
-            }
-        } else {
-            self.name(WITHHELD, doc, last, None)?;
-            self.out.places.extend(hash.0);
-        }
-        self.run.push(Shelved { doc, hash, known });
-        Ok(())
-    }
-
-    fn actor(&self) -> ActorId {
-        self.run.log.writer.actor()
-    }
-
-    /// Writes a change in its short form; false, and nothing written, when it has none.
-    fn elide(
-        &mut self,
-        doc: DocId,
-        last: Option<u64>,
-        own: Option<Shelved>,
-        parts: &Parts<'_>,
-        body: &[u8],
-    ) -> Result<bool, S::Error> {
-        let own = own.and_then(|own| own.known);
-        if last.is_some() && own.is_none() {
-            return Ok(false);
-        }
-        if elide::join(parts).is_none_or(|(_, chunk)| chunk != body) {
-            return Ok(false);
-        }
-        let Some(expected) = own.or_else(|| genesis(doc)) else {
-            return Ok(false);
-        };
-        let mut flags = 0;
-        let mut said = Vec::new();
-        let mut deps = vec![expected];
-        if parts.deps != [expected.hash] {
-            flags |= DEPS;
-            deps.clear();
-            elide::unsigned(&mut said, parts.deps.len() as u64);
-            for dep in &parts.deps {
-                deps.extend(self.dep(doc, *dep, &mut said)?);
-            }
-        }
-        if numbers(own.as_ref(), &deps) != Some((parts.seq, parts.start_op)) {
-            flags |= NUMBERS;
-            elide::unsigned(&mut said, parts.seq);
-            elide::unsigned(&mut said, parts.start_op);
-        }
-        self.name(flags, doc, last, Some(parts.at))?;
-        self.out.places.extend(said);
-        let since = parts.at.0.wrapping_sub(self.at.0);
-        elide::signed(&mut self.out.times, since);
-        self.at = parts.at;
-        let (shapes, numbers) = (&mut self.out.shapes, &mut self.out.said);
-        let text = &mut self.out.text;
-        elide::cut(parts.rest, parts.actor, parts.at, shapes, numbers, text);
-        Ok(true)
-    }
-
-    /// Says one dependency; its facts, when the receiver will have them.
-    fn dep(
-        &mut self,
-        doc: DocId,
-        dep: ChangeHash,
-        said: &mut Vec<u8>,
-    ) -> Result<Option<Known>, S::Error> {
-        if let Some(genesis) = genesis(doc).filter(|genesis| genesis.hash == dep) {
-            elide::unsigned(said, DEP_GENESIS);
-            return Ok(Some(genesis));
-        }
-        let inner = self.run.entries.iter().rposition(|entry| entry.hash == dep);
-        let place = match inner {
-            Some(index) => Some((self.run.log, self.run.first + index as u64)),
-            None => self.run.shelf.find(doc, dep)?,
-        };
-        // A position of this very log that is not before this one would be a lie of the store.
-        let place = place.filter(|(log, seq)| *log != self.run.log || *seq < self.run.here());
-        let found = match place {
-            Some((log, seq)) => self.run.entry(log, seq)?.map(|found| (log, seq, found)),
-            None => None,
-        };
-        if let Some((log, seq, Shelved { hash, known, .. })) = found
-            && hash == dep
-            && let Some(which) = self.log(log)
-        {
-            elide::unsigned(said, which);
-            elide::unsigned(said, seq);
-            return Ok(known);
-        }
-        elide::unsigned(said, DEP_HASH);
-        said.extend(dep.0);
-        Ok(None)
-    }
-
-    /// Number of a log of this site among those referred to.
-    fn log(&mut self, log: LogId) -> Option<u64> {
-        if log == self.run.log {
-            return Some(DEP_OWN);
-        }
-        if log.scope.site != self.run.log.scope.site {
-            return None;
-        }
-        let key = (log.scope.kind, log.writer);
-        let index = match self.logs.iter().position(|known| *known == key) {
-            Some(index) => index,
-            None if self.logs.len() >= limits::LIST_MAX => return None,
-            None => {
-                self.logs.push(key);
-                self.logs.len() - 1
-            }
-        };
-        Some(DEP_OTHER + index as u64)
-    }
-
-    /// Writes flags and name of a document; `at` is the time of its change where that is said.
-    fn name(
-        &mut self,
-        flags: u8,
-        doc: DocId,
-        last: Option<u64>,
-        at: Option<Millis>,
-    ) -> Result<(), S::Error> {
-        if let Some(last) = last {
-            self.out.places.push(flags | NAME_BACK);
-            elide::unsigned(&mut self.out.places, self.run.here() - last);
-            return Ok(());
-        }
-        if let Some((which, seq)) = self.met(doc)? {
-            self.out.places.push(flags | NAME_OTHER);
-            elide::unsigned(&mut self.out.places, which);
-            elide::unsigned(&mut self.out.places, seq);
-            return Ok(());
-        }
-        let unique = &doc.0[5..];
-        let made = unique[..6].iter().fold(0, |n, b| n << 8 | i64::from(*b));
-        if let Some(at) = at
-            && let Some(since) = made.checked_sub(at.0)
-            && since.unsigned_abs() < 1 << 32
-        {
-            self.out.places.push(flags | NAME_FRESH);
-            elide::signed(&mut self.out.places, since);
-            self.out.places.extend(&unique[6..]);
-        } else {
-            self.out.places.push(flags | NAME_NEW);
-            self.out.places.extend(unique);
-        }
-        Ok(())
-    }
-
-    /// Another log that spoke of the document, or of its sister, and where.
-    fn met(&mut self, doc: DocId) -> Result<Option<(u64, u64)>, S::Error> {
-        let sister = match (Kind::from_code(doc.0[0]), doc.case()) {
-            (Some(Kind::Application), Some(case)) => Some(case.doc(Kind::Handling)),
-            (Some(Kind::Handling), Some(case)) => Some(case.doc(Kind::Application)),
-            (_, _) => None,
-        };
-        for doc in [Some(doc), sister].into_iter().flatten() {
-            if let Some((log, seq)) = self.run.shelf.any(doc)?
-                && log != self.run.log
-                && let Some(which) = self.log(log)
-            {
-                return Ok(Some((which, seq)));
-            }
-        }
-        Ok(None)
-    }
 }

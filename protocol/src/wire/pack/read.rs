@@ -108,6 +108,9 @@ impl<'a, S: Shelf> Unpacker<'a, S> {
 
     fn entry(&mut self) -> Result<Entry, UnpackError<S::Error>> {
         let flags = self.places.byte().map_err(|_end| short())?;
+        if flags & GIVEN > 0 {
+            return self.given(flags);
+        }
         let elided = flags & (RAW | WITHHELD) == 0;
         // The time stands in another section and may be part of the name.
         let at = if elided {
@@ -128,8 +131,41 @@ impl<'a, S: Shelf> Unpacker<'a, S> {
             (hash.ok_or_else(short)?, body)
         };
         let known = body.as_deref().and_then(Known::of_chunk);
+        self.run.first_met(doc, flags & NAME == NAME_BACK);
         self.run.push(Shelved { doc, hash, known });
         Ok(Entry { doc, hash, body })
+    }
+
+    /// An entry whose change came before, with its document.
+    fn given(&mut self, flags: u8) -> Result<Entry, UnpackError<S::Error>> {
+        let (doc, own) = if flags & STEPS > 0 {
+            let steps = self.places.signed().map_err(|_end| short())?;
+            let newest = self.run.newest.ok_or(UnpackError::Structure("a name"))?;
+            if steps.unsigned_abs() > u64::from(STEPS_MAX) {
+                return Err(UnpackError::Structure("a name"));
+            }
+            let found = self.run.shelf.beside(newest, steps);
+            let doc = found.map_err(UnpackError::Shelf)?;
+            (doc.ok_or(UnpackError::Unknown)?, None)
+        } else {
+            self.name(flags & NAME, None)?
+        };
+        let before = match own {
+            Some(own) => own.known.ok_or(UnpackError::Unknown)?.seq,
+            None => 0,
+        };
+        let given = self.run.shelf.given(doc, self.run.log.writer, before + 1);
+        let (hash, body) = given
+            .map_err(UnpackError::Shelf)?
+            .ok_or(UnpackError::Unknown)?;
+        let known = Known::of_chunk(&body);
+        self.run.first_met(doc, own.is_some());
+        self.run.push(Shelved { doc, hash, known });
+        Ok(Entry {
+            doc,
+            hash,
+            body: Some(body),
+        })
     }
 
     fn raw(&mut self) -> Result<Vec<u8>, UnpackError<S::Error>> {
