@@ -5,13 +5,14 @@ use std::path::Path;
 
 use cuntong_protocol::{
     act::{
-        Accept, ActBody, Close, Correct, Decide, Deliver, DeliveryWay, Mandate, Missing, Publish,
-        Reason, Receive, Refuse, Supplement,
+        Accept, ActBody, Attach, Close, Correct, Decide, Deliver, DeliveryWay, Mandate, Missing,
+        Publish, Reason, Receive, Refuse, Supplement,
     },
     calendar::civil_day,
     command::{Actor, Command, LogCase},
     fields::{self, MATERIAL},
     id::SiteId,
+    limits::ATTACHMENT_BYTES_MAX,
     refusal::Refusal,
     role::Role,
     state::State,
@@ -92,6 +93,12 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
             let case = desk.find_case(&case)?;
             value(desk.case_act(&who.actor, case, body(act)?)?)
         }
+        Request::CaseAttach {
+            case,
+            login,
+            file,
+            material,
+        } => attach(node, &case, &login, &file, material),
         Request::NoticePublish(notice) => publish(node, notice),
         Request::NoticeList => {
             let notices = desk.notice_list()?;
@@ -209,11 +216,38 @@ async fn joined(node: &Node) -> Reply {
 
 fn verify(node: &Node) -> Reply {
     let report = node.store.write(|db| db.verify())?;
+    let blobs = node.blobs.clone();
+    let (attachments, broken) = node.store.read(move |db| blobs.verify(db))?;
+    let mut report = report;
+    report.problems.extend(broken);
     Ok(json!({
+        "attachments": attachments,
         "documents": report.documents,
         "entries": report.entries,
         "differences": report.problems,
     }))
+}
+
+/// A file of this machine becomes an attachment of a case.
+fn attach(node: &Node, case: &str, login: &str, file: &str, material: Option<u32>) -> Reply {
+    let who = who(node, login)?;
+    let case = node.desk.find_case(case)?;
+    let path = Path::new(file);
+    let size = std::fs::metadata(path).map_err(Failure::usage)?.len();
+    if size > ATTACHMENT_BYTES_MAX {
+        return Err(Refusal::field("file", cuntong_protocol::blob::TOO_LARGE).into());
+    }
+    let bytes = std::fs::read(path).map_err(Failure::usage)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let brought = node.desk.bring_blocking(&who.actor, &name, &bytes)?;
+    let attach = Attach {
+        material,
+        ..brought.attach
+    };
+    value(
+        node.desk
+            .case_act(&who.actor, case, ActBody::Attach(attach))?,
+    )
 }
 
 fn backup(node: &Node, file: String) -> Reply {
@@ -224,7 +258,8 @@ fn backup(node: &Node, file: String) -> Reply {
         )));
     }
     node.store.read(move |db| db.backup(Path::new(&path)))?;
-    Ok(json!({ "file": file }))
+    let left = node.store.read(|db| db.blob_counts())?.held;
+    Ok(json!({ "file": file, "attachments_not_included": left.0, "attachments_bytes": left.1 }))
 }
 
 fn state_of(word: &str) -> Result<State, Failure> {

@@ -11,12 +11,15 @@ use std::{
     time::Duration,
 };
 
+use cuntong_protocol::time::Millis;
+
 mod settings;
 #[cfg(test)]
 mod tests;
 mod windows;
 
 use settings::SETTINGS;
+pub(crate) use settings::show_transfers as shown;
 pub use windows::Windows;
 
 /// The file in the state directory.
@@ -24,11 +27,15 @@ pub const FILE: &str = "node.toml";
 /// Environment variables of settings begin so; `CUNTONG_LINK__LISTEN` is `link.listen`.
 const ENVIRONMENT: &str = "CUNTONG_";
 
+/// Bytes of the unit in which room is set.
+const MIB: u64 = 1024 * 1024;
+
 /// Every setting of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     pub web: Web,
     pub link: Link,
+    pub attachments: Attachments,
     pub log: Log,
     pub inbox: Inbox,
     pub bundle: Bundle,
@@ -67,10 +74,59 @@ pub struct Link {
     pub hello: Duration,
     /// Live connections from other nodes.
     pub connections_max: usize,
-    /// Every byte of this line is paid for: no connection is kept up between two exchanges.
+    /// Every byte of this line is paid for: no connection is kept up between two exchanges, and no
+    /// files move.
     pub metered: bool,
     /// When this node calls on its own.
     pub windows: Windows,
+    /// When attached files may move.
+    pub attachments: Transfers,
+}
+
+impl Link {
+    /// Whether attached files may move at that moment.
+    pub fn moves_files(&self, now: Millis) -> bool {
+        !self.metered && self.attachments.allow(now)
+    }
+}
+
+/// When attached files may move over links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transfers {
+    Always,
+    Off,
+    /// From that minute of the day up to another, local time; over midnight where the second is
+    /// the smaller one.
+    Between(u16, u16),
+}
+
+impl Transfers {
+    /// Whether files may move at that moment.
+    pub fn allow(self, now: Millis) -> bool {
+        const MINUTE_MS: i64 = 60_000;
+        match self {
+            Self::Always => true,
+            Self::Off => false,
+            Self::Between(from, until) => {
+                let minute = (now.0.div_euclid(MINUTE_MS) + 8 * 60).rem_euclid(24 * 60);
+                let minute = u16::try_from(minute).unwrap_or(0);
+                if from <= until {
+                    (from..until).contains(&minute)
+                } else {
+                    minute >= from || minute < until
+                }
+            }
+        }
+    }
+}
+
+/// Room for attached files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachments {
+    /// Bytes of all of them.
+    pub quota: u64,
+    /// Bytes of the disk that stay free.
+    pub free: u64,
 }
 
 /// What carries a connection to another node.
@@ -140,6 +196,11 @@ impl Default for Config {
                 connections_max: 1_000,
                 metered: false,
                 windows: Windows::default(),
+                attachments: Transfers::Always,
+            },
+            attachments: Attachments {
+                quota: 20 * 1024 * MIB,
+                free: 1024 * MIB,
             },
             log: Log {
                 level: "info".to_owned(),

@@ -7,6 +7,7 @@
 //! control socket (`*_blocking`).
 
 mod custody;
+mod files;
 mod ground;
 mod items;
 pub mod json;
@@ -29,21 +30,23 @@ use std::{sync::Arc, time::Instant};
 use cuntong_protocol::{
     command::{Actor, Command},
     control::Item,
-    id::{CaseId, DocId},
+    id::{BlobHash, CaseId, DocId},
     refusal::Refusal,
     text::Private,
     time::{ClockState, Millis},
 };
 use cuntong_web::desk::{
-    Board, CaseList, CasePage, CaseQuery, CaseRow, Desk, Done, Header, NodeRow, NoticeRow, Redo,
-    Resident, Site, SyncPage, Today, Who,
+    Board, Brought, CaseList, CasePage, CaseQuery, CaseRow, Desk, Done, Header, NodeRow, NoticeRow,
+    Redo, Resident, Site, SyncPage, Today, Who,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 pub use self::links::{LinkHandle, NoLinks, Peer};
 use self::{ground::Ground, perform::Failed, sign_in::Locks};
 use crate::{
+    blobs::Blobs,
     clock::Clock,
+    config,
     sticks::Sticks,
     store::{Db, Store, StoreError},
 };
@@ -58,6 +61,8 @@ pub struct NodeDesk {
     sticks: Option<Sticks>,
     locks: Arc<Locks>,
     hashing: Arc<Semaphore>,
+    /// Attached files; none for a desk that only reads.
+    files: Option<files::Files>,
     /// When this process began, by a clock nobody can set.
     started: Instant,
 }
@@ -72,6 +77,7 @@ impl NodeDesk {
             sticks: None,
             locks: Arc::new(Locks::default()),
             hashing: Arc::new(Semaphore::new(sign_in::HASHES_MAX)),
+            files: None,
             started: crate::clock::stopwatch(),
         }
     }
@@ -80,6 +86,17 @@ impl NodeDesk {
     #[must_use]
     pub fn with_sticks(mut self, sticks: Sticks) -> Self {
         self.sticks = Some(sticks);
+        self
+    }
+
+    /// The same desk with a place for attached files, which move as `link` says.
+    #[must_use]
+    pub fn with_files(mut self, blobs: Blobs, link: &config::Link) -> Self {
+        self.files = Some(files::Files {
+            blobs,
+            attachments: link.attachments,
+            metered: link.metered,
+        });
         self
     }
 
@@ -226,7 +243,7 @@ impl Desk for NodeDesk {
             }))
         })
         .await
-        .unwrap_or_else(|| not_enrolled(demo))
+        .unwrap_or_else(|| sync::not_enrolled(demo))
     }
 
     async fn sign_in(
@@ -315,6 +332,29 @@ impl Desk for NodeDesk {
             .await
     }
 
+    async fn bring_file(
+        &self,
+        who: &Who,
+        name: String,
+        bytes: Vec<u8>,
+    ) -> Result<Brought, Refusal> {
+        let actor = who.actor.clone();
+        self.aside(move |desk| desk.bring_blocking(&actor, &name, &bytes))
+            .await
+    }
+
+    async fn brought(&self, who: &Who, token: String) -> Option<Brought> {
+        let (desk, person) = (self.clone(), who.actor.person);
+        let found = spawn_blocking(move || desk.brought_blocking(person, &token));
+        found.await.ok().flatten()
+    }
+
+    async fn file(&self, hash: BlobHash) -> Option<Vec<u8>> {
+        let desk = self.clone();
+        let read = spawn_blocking(move || desk.file_blocking(hash));
+        read.await.ok().flatten()
+    }
+
     async fn draft(&self, who: &Who, form: String) -> Option<String> {
         let person = who.actor.person;
         self.ask("draft", move |g| g.db.draft(person, &form)).await
@@ -370,10 +410,13 @@ impl Desk for NodeDesk {
                 sync::page(g, &actor, &peers, clock).map(Some)
             })
             .await;
-        SyncPage {
-            habits: self.links.habits(),
-            ..page.unwrap_or_else(nothing_synced)
+        let mut page = page.unwrap_or_else(sync::nothing);
+        page.habits = self.links.habits();
+        let desk = self.clone();
+        if let Ok(Ok(files)) = spawn_blocking(move || desk.files_standing()).await {
+            page.files = files;
         }
+        page
     }
 
     async fn sync_now(&self) {
@@ -445,35 +488,5 @@ impl NodeDesk {
             Ok(Err(error)) => tracing::error!(what, %error, "a change was not saved"),
             Err(error) => tracing::error!(what, %error, "a change was not saved"),
         }
-    }
-}
-
-fn not_enrolled(demo: bool) -> Header {
-    use cuntong_web::desk::{Custody, Pill, Tone};
-    Header {
-        site: None,
-        node: cuntong_protocol::id::NodeId([0; 8]),
-        custody: Custody::default(),
-        pill: Pill {
-            tone: Tone::Warn,
-            words: "本机尚未加入任何县".to_owned(),
-        },
-        clock_suspect: false,
-        demo,
-    }
-}
-
-fn nothing_synced() -> SyncPage {
-    SyncPage {
-        custody: cuntong_web::desk::Custody::default(),
-        epoch: 0,
-        peers: Vec::new(),
-        habits: links::Habits::default(),
-        waiting: Vec::new(),
-        rejections: Vec::new(),
-        quarantine: 0,
-        documents: 0,
-        entries: 0,
-        history: Vec::new(),
     }
 }

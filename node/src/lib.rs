@@ -5,6 +5,7 @@
 
 mod against;
 pub mod answer;
+pub mod blobs;
 pub mod bundle;
 pub mod cli;
 pub mod clock;

@@ -26,6 +26,7 @@ use rustls::{server::ServerSessionMemoryCache, sign::CertifiedKey};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    blobs::Blobs,
     clock::Clock,
     config,
     desk::links::Habits,
@@ -38,6 +39,7 @@ use crate::{
 
 mod backoff;
 mod beginning;
+mod blobs;
 mod call;
 mod carrier;
 mod dial;
@@ -88,6 +90,7 @@ pub type KeepCertificate = Box<dyn Fn(&[u8]) -> Result<Arc<CertifiedKey>, Failur
 /// What a node's links need.
 pub struct Parts {
     pub store: Store,
+    pub blobs: Blobs,
     pub clock: Clock,
     pub config: config::Link,
     pub news: News,

@@ -9,6 +9,7 @@ use cuntong_provisioning::enrol::Joining;
 use tokio::sync::Notify;
 
 use crate::{
+    blobs::{self, Blobs},
     clock::{self, Clock},
     config::Config,
     desk::{LinkHandle, NoLinks, NodeDesk, Peer, links::Habits},
@@ -38,6 +39,8 @@ pub struct Node {
     pub config: Arc<Config>,
     pub clock: Clock,
     pub store: Store,
+    /// The bytes of attached files.
+    pub blobs: Blobs,
     pub desk: NodeDesk,
     /// None until the machine is a node, and for commands that need no other node.
     pub links: Option<Links>,
@@ -71,6 +74,13 @@ impl Node {
         if let Ok(trust) = store.read(|db| db.shared_trust()) {
             clock.raise(trust.newest_signed_time());
         }
+        let blobs = Blobs::new(
+            dir,
+            blobs::Limits {
+                quota: config.attachments.quota,
+                free: config.attachments.free,
+            },
+        );
         let (stopper, stop) = stop::pair();
         let news = News::default();
         let tickets = Tickets::new(dir);
@@ -83,7 +93,7 @@ impl Node {
             bell: Arc::new(Notify::new()),
         };
         let links = match with {
-            With::Links => links(dir, &config, &store, &clock, &news, tickets, &stop)?,
+            With::Links => links(dir, &config, &store, &blobs, &door, &stop)?,
             With::NoLinks => None,
         };
         let handle: Arc<dyn LinkHandle> = match &links {
@@ -95,13 +105,15 @@ impl Node {
             None => Arc::new(NoLinks),
         };
         let sticks = Sticks::new(door.clone(), config.bundle.places.clone());
-        let desk =
-            NodeDesk::new(store.clone(), clock.clone(), handle.clone()).with_sticks(sticks.clone());
+        let desk = NodeDesk::new(store.clone(), clock.clone(), handle.clone())
+            .with_sticks(sticks.clone())
+            .with_files(blobs.clone(), &config.link);
         Ok(Self {
             dir: dir.to_owned(),
             config: Arc::new(config),
             clock,
             store,
+            blobs,
             desk,
             links,
             plugs: handle,
@@ -192,11 +204,16 @@ fn links(
     dir: &Path,
     config: &Config,
     store: &Store,
-    clock: &Clock,
-    news: &News,
-    tickets: Tickets,
+    blobs: &Blobs,
+    door: &Door,
     stop: &Stop,
 ) -> Result<Option<Links>, Failure> {
+    let Door {
+        clock,
+        news,
+        tickets,
+        ..
+    } = door;
     let Some(papers) = store.read(Papers::load)? else {
         return Ok(None);
     };
@@ -208,6 +225,7 @@ fn links(
     let own = papers.shown()?;
     let parts = Parts {
         store: store.clone(),
+        blobs: blobs.clone(),
         clock: clock.clone(),
         config: link,
         news: news.clone(),
@@ -219,7 +237,7 @@ fn links(
         keep_certificate: Box::new(move |der| {
             identity::renewed(&of_renewal, &keys, der, time.now())
         }),
-        tickets,
+        tickets: tickets.clone(),
         plugged: !(config.demo.switch && dir.join(UNPLUGGED_FILE).exists()),
         demo: config.demo.switch,
         stop: stop.clone(),

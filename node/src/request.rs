@@ -51,6 +51,13 @@ pub enum Request {
         login: String,
         act: ActArgs,
     },
+    /// A file of this machine becomes an attachment.
+    CaseAttach {
+        case: String,
+        login: String,
+        file: String,
+        material: Option<u32>,
+    },
     NoticePublish(NoticePublish),
     NoticeList,
     NoticeWithdraw {
@@ -166,6 +173,7 @@ impl Request {
             Self::CaseList { .. } => "case_list",
             Self::CaseShow { .. } => "case_show",
             Self::CaseAct { .. } => "case_act",
+            Self::CaseAttach { .. } => "case_attach",
             Self::NoticePublish(_) => "notice_publish",
             Self::NoticeList => "notice_list",
             Self::NoticeWithdraw { .. } => "notice_withdraw",

@@ -21,6 +21,8 @@ use crate::{
 
 /// How often slow housekeeping is done: the clock's floor, rows that wait to be made again.
 const TEND: Duration = Duration::from_secs(20);
+/// Rounds of it from one look for files that nobody names to the next: an hour.
+const TIDY_EVERY: u32 = 180;
 /// Open pages may finish what they are at.
 const PAGES_END_WITHIN: Duration = Duration::from_secs(3);
 
@@ -197,13 +199,23 @@ async fn watch_inbox(node: Node) -> Result<(), Failure> {
 /// Slow housekeeping, until the node stops.
 async fn tend(node: Node) -> Result<(), Failure> {
     let (store, clock, stop) = (node.store.clone(), node.clock.clone(), node.stop.clone());
+    let blobs = node.blobs.clone();
     drop(node);
+    let mut round = 0_u32;
+    let (of_start, all) = (blobs.clone(), store.clone());
+    let missed = tokio::task::spawn_blocking(move || of_start.miss(&all)).await;
+    if let Ok(Ok(missed @ 1..)) = missed {
+        tracing::warn!(missed, "attached files are gone; they are fetched again");
+    }
     loop {
         tokio::select! {
             () = stop.stopped() => return Ok(()),
             () = tokio::time::sleep(TEND) => {}
         }
-        let (store, clock) = (store.clone(), clock.clone());
+        let (store, clock, blobs) = (store.clone(), clock.clone(), blobs.clone());
+        round += 1;
+        // It walks over every file.
+        let tidies = round % TIDY_EVERY == 0;
         let tended = tokio::task::spawn_blocking(move || {
             if let Ok(trust) = store.read(|db| db.shared_trust()) {
                 clock.raise(trust.newest_signed_time());
@@ -212,6 +224,12 @@ async fn tend(node: Node) -> Result<(), Failure> {
                 tracing::warn!(%error, "the clock's floor is not written down");
             }
             while store.write(|db| db.tend())? {}
+            if tidies {
+                let removed = blobs.tidy(&store, clock.now())?;
+                if removed > 0 {
+                    tracing::info!(removed, "attached files that nobody names");
+                }
+            }
             Ok::<(), store::StoreError>(())
         });
         if let Ok(Err(error)) = tended.await {

@@ -10,6 +10,7 @@
 
 pub mod admit;
 pub mod backup;
+pub mod blobs;
 pub mod commit;
 pub mod control;
 pub mod custody;
@@ -42,6 +43,7 @@ mod contract;
 #[cfg(test)]
 pub(crate) mod fixture;
 
+pub use blobs::BlobCounts;
 pub use commit::{Committed, Local};
 pub use cuntong_protocol::sync::Admission;
 pub use custody::{Held, Standing, Waiting};

@@ -1,6 +1,7 @@
 //! Documents as rows, for lists and search. Rows are made in the transaction that changes their
 //! document, and can be thrown away and made again to equality.
 
+mod attachment;
 mod case;
 pub(crate) mod latin;
 mod notice;
@@ -28,7 +29,7 @@ macro_rules! query {
 
 /// The rows this program keeps beside the documents.
 pub static ROWS: Derived = Derived {
-    version: 1,
+    version: 2,
     sql: include_str!("store/sql/rows.sql"),
     tables: &[
         "case_term",
@@ -37,6 +38,7 @@ pub static ROWS: Derived = Derived {
         "case_tally",
         "notice_place",
         "notice_row",
+        "attachment",
     ],
     cases: query!("cases_newest"),
     compare: &[
@@ -44,6 +46,7 @@ pub static ROWS: Derived = Derived {
         query!("compare_tally"),
         query!("compare_search"),
         query!("compare_notice"),
+        query!("compare_attachment"),
     ],
     refresh,
 };
@@ -82,11 +85,18 @@ fn refresh_case(
     // What an authority wrote may come before the application it is about: no row until then.
     let folded = application.map(|a| fold::fold(&a, handling.as_ref(), &ground));
     match folded {
-        Some(Ok(case)) if !case.item.is_empty() => case::put(db, &case, &ground)?,
-        Some(Ok(_)) | None => case::remove(db, id)?,
+        Some(Ok(case)) if !case.item.is_empty() => {
+            case::put(db, &case, &ground)?;
+            attachment::put(db, &case)?;
+        }
+        Some(Ok(_)) | None => {
+            case::remove(db, id)?;
+            attachment::remove(db, id)?;
+        }
         Some(Err(error)) => {
             tracing::warn!(case = %id, %error, "a case does not fold");
             case::remove(db, id)?;
+            attachment::remove(db, id)?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use crate::{
-    act::{ActBody, ActKind, Mandate, Missing},
+    act::{ActBody, ActKind, Attach, Mandate, Missing},
     id::{ActId, CaseId, ChangeHash, Kind, PersonId, SiteId},
     role::Role,
     state::State,
@@ -226,6 +226,25 @@ impl Case {
             }
         }
         all
+    }
+
+    /// The files that count, in the order they were attached, each with the act that named it.
+    pub fn attachments(&self) -> impl Iterator<Item = (&Event, &Attach)> {
+        let taken_back = |event: &Event| {
+            self.timeline.iter().any(|later| {
+                matches!(&later.body, ActBody::Detach(detach) if detach.attach == event.id)
+                    && later.side == event.side
+                    && later.void.is_none()
+            })
+        };
+        self.timeline
+            .iter()
+            .filter_map(move |event| match &event.body {
+                ActBody::Attach(attach) if event.void.is_none() && !taken_back(event) => {
+                    Some((event, attach))
+                }
+                _ => None,
+            })
     }
 
     /// Materials promised for later at acceptance: indexes into the item's list.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    act::{ActBody, Mandate, Publish, TakenEarlier},
+    act::{ActBody, Attach, Mandate, Publish, TakenEarlier},
     id::{CaseId, DocId, PersonId, SiteId},
     role::Role,
     text::{Private, shows},
@@ -80,6 +80,8 @@ pub struct LogCase {
     pub receive: bool,
     /// 即办: finish in the same visit, with this result.
     pub complete: Option<String>,
+    /// Files that were taken in with the form.
+    pub attachments: Vec<Attach>,
     /// Given by the form so that a double click, a back button or a retry logs one case.
     pub once: Option<[u8; 16]>,
 }

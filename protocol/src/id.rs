@@ -113,6 +113,11 @@ bytes_id!(
 );
 
 bytes_id!(
+    /// A file (附件): BLAKE3 of its bytes.
+    BlobHash, 32, "b-", "a file's hash"
+);
+
+bytes_id!(
     /// A county: a hash of the first version of its authority. Pinned in every ticket, named in
     /// every control document.
     County, 16, "x-", "a county"

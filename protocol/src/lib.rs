@@ -4,6 +4,7 @@
 //! written and folded, what the rules say, and last how nodes talk ([`log`], [`wire`]).
 
 pub mod act;
+pub mod blob;
 pub mod calendar;
 pub mod case;
 pub mod command;

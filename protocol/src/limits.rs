@@ -111,6 +111,24 @@ pub const QUOTA_BYTES: u64 = 256 * 1024 * 1024;
 /// A file taken from the inbox.
 pub const INBOX_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// One attached file: a long scan of many pages.
+pub const ATTACHMENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Files of one case: each is an act of its document.
+pub const CASE_ATTACHMENTS_MAX: usize = 100;
+/// The small picture of one that is shown in a list.
+pub const THUMBNAIL_BYTES_MAX: u64 = 16 * 1024;
+/// Characters of a file's name.
+pub const FILE_NAME_CHARS_MAX: usize = 120;
+/// Bytes of a file that are verified, kept and asked for together.
+pub const BLOB_GROUP_BYTES: usize = 64 * 1024;
+/// Groups one side may have asked for and not received.
+pub const BLOB_WINDOW_GROUPS: u32 = 4;
+/// Files one side may have asked for and not received: thumbnails are less than a group.
+pub const BLOB_WINDOW_FILES: usize = 16;
+/// Files asked for in one session that the other side does not have, as far as both remember.
+pub const BLOB_LACKING_MAX: usize = 10_000;
+/// Pieces that do not verify before nothing more is asked of that peer.
+pub const BLOB_SPOILED_MAX: usize = 3;
 /// Changes in one part of a snapshot: about a tenth of it travels, so that the parts in flight stay
 /// under the 64 KiB a cut may cost.
 pub const SNAP_PART_BYTES: usize = 128 * 1024;

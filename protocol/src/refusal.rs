@@ -26,6 +26,12 @@ pub enum Refusal {
     NoSuchNotice,
     #[error("没有这条退回记录")]
     NoSuchRejection,
+    #[error("没有这个附件，或者不是本站点添加的")]
+    NoSuchAttachment,
+    #[error("只能添加 JPEG、PNG 图片和 PDF 文件")]
+    WrongMedia,
+    #[error("附件空间已满，请先清理磁盘或请管理员调整限额")]
+    AttachmentsFull,
     /// One field; its name is that of [`crate::fields`], of the act's field, or `material.3`.
     #[error("{}：{why}", place(field))]
     Field { field: String, why: String },
@@ -109,6 +115,7 @@ fn place(field: &str) -> &str {
         "body" => "正文",
         "category" => "类别",
         "places" => "公示地点",
+        "file" => "附件",
         "from" => "开始日期",
         "until" => "结束日期",
         "correction" => "更正的原因",
@@ -155,6 +162,7 @@ impl Refusal {
             Self::NoSuchCase => "R203",
             Self::NoSuchNotice => "R204",
             Self::NoSuchRejection => "R205",
+            Self::NoSuchAttachment => "R206",
             Self::Field { .. } | Self::Fields(_) => "R301",
             Self::Duplicate { .. } => "R302",
             Self::MaterialMissing(_) => "R303",
@@ -178,7 +186,9 @@ impl Refusal {
             Self::TooLong { .. } => "R402",
             Self::SignIn => "R501",
             Self::LockedOut(_) => "R502",
+            Self::WrongMedia => "R403",
             Self::DiskFull => "R601",
+            Self::AttachmentsFull => "R603",
             Self::NotEnrolled => "R602",
             Self::Fault(_) => "R900",
         }

@@ -201,6 +201,7 @@ fn every_numbered_field_stands_in_the_document_with_its_number() {
     let mut seen = 0;
     for file in [
         "protocol/src/act.rs",
+        "protocol/src/act/attachment.rs",
         "protocol/src/control.rs",
         "protocol/src/control/catalogue.rs",
         "protocol/src/control/signed.rs",
@@ -239,6 +240,9 @@ fn the_limits_in_the_document_are_those_of_the_code() {
         ("FIELD_BYTES_MAX", limits::FIELD_BYTES_MAX as u64),
         ("FIELD_NAME_BYTES_MAX", limits::FIELD_NAME_BYTES_MAX as u64),
         ("NOTICE_BYTES_MAX", limits::NOTICE_BYTES_MAX as u64),
+        ("ATTACHMENT_BYTES_MAX", limits::ATTACHMENT_BYTES_MAX),
+        ("THUMBNAIL_BYTES_MAX", limits::THUMBNAIL_BYTES_MAX),
+        ("CASE_ATTACHMENTS_MAX", limits::CASE_ATTACHMENTS_MAX as u64),
         ("CONTROL_BYTES_MAX", limits::CONTROL_BYTES_MAX as u64),
         (
             "CONTROL_SIGNATURES_MAX",

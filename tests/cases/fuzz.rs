@@ -108,6 +108,8 @@ fn corpus(scene: &mut Scene) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         from: county::node_of(county::SHIQIAO),
         to: county::node_of(county::BEIXIANG),
         at: county::FOUNDED,
+        entries: 7,
+        written: 40,
     };
     files.insert("bundle", vec![header.to_bytes()]);
     for all in files.values_mut() {

@@ -13,15 +13,15 @@ use std::{
 
 use cuntong_protocol::{
     act::{
-        Accept, Act, ActBody, Amend, Close, Correct, Decide, Deliver, DeliveryWay, Duplicate,
-        Mandate, Missing, Open, Publish, Reason, Receive, Refuse, Resolve, Rule, Supplement,
-        TakenEarlier,
+        Accept, Act, ActBody, Amend, Attach, Close, Correct, Decide, Deliver, DeliveryWay, Detach,
+        Duplicate, Mandate, Media, Missing, Open, Publish, Reason, Receive, Refuse, Resolve, Rule,
+        Supplement, TakenEarlier,
     },
     calendar::Calendar,
     command::{Command, LogCase},
     document::{Doc, Write, change_facts},
     fold::{Ground, fold},
-    id::{ActId, CaseId, Kind},
+    id::{ActId, BlobHash, CaseId, Kind},
     limits,
     log::LogHead,
     refusal::Refusal,
@@ -162,6 +162,18 @@ fn bodies() -> Vec<ActBody> {
             correction: planted(),
         }),
         ActBody::Retract(reason()),
+        ActBody::Attach(Attach {
+            hash: BlobHash([7; 32]),
+            size: 5,
+            media: Media::Jpeg,
+            name: planted(),
+            thumbnail: None,
+            material: None,
+        }),
+        ActBody::Detach(Detach {
+            attach: ActId([7; 16]),
+            reason: planted(),
+        }),
     ]
 }
 

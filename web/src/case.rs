@@ -14,6 +14,7 @@ use cuntong_protocol::{case::Field, id::CaseId};
 use crate::{
     App,
     desk::{CasePage, Desk},
+    files::{self, FileView},
     page::{Failure, Problem, Shell, done, render, render_failed},
     row::RowView,
     tray::{self, RejectionView},
@@ -58,6 +59,11 @@ struct CaseView {
     again: Option<RejectionView>,
     rejections: Vec<RejectionView>,
     papers: Vec<Paper>,
+    files: Vec<FileView>,
+    /// Whether this person may add files here.
+    attaches: bool,
+    /// The item's materials, for saying what a file is.
+    item_materials: Vec<String>,
     catalogue: view::ItemFacts,
 }
 
@@ -115,6 +121,17 @@ pub(crate) async fn perform<D: Desk>(
     render_failed(&view)
 }
 
+/// The page of a case with what was wrong with a form that is not one of [`Form`].
+pub(crate) async fn failed<D: Desk>(
+    app: &App<D>,
+    visit: &Visit,
+    id: &str,
+    problems: Vec<Problem>,
+) -> Result<Response, Failure> {
+    let found = find(app, visit, id).await?;
+    render_failed(&build(app, visit, &found, None, problems).await)
+}
+
 async fn build<D: Desk>(
     app: &App<D>,
     visit: &Visit,
@@ -169,6 +186,19 @@ async fn build<D: Desk>(
         rejections: others.map(|row| RejectionView::of(row, now)).collect(),
         again,
         papers: view::papers(case),
+        files: visit
+            .who()
+            .map(|who| files::views(found, who, now))
+            .unwrap_or_default(),
+        attaches: visit
+            .who()
+            .is_ok_and(|who| crate::routes::WORKS.admits(who)),
+        item_materials: found
+            .item
+            .materials
+            .iter()
+            .map(|m| m.name.clone())
+            .collect(),
         catalogue: view::ItemFacts::of(&found.item),
         row,
         page,

@@ -6,7 +6,7 @@ use cuntong_protocol::{
     case::{Case, Due, Light},
     command::{Actor, Command},
     control::{Item, NodeStatus},
-    id::{ActId, CaseId, ChangeHash, DocId, NodeId, PersonId, SiteId},
+    id::{ActId, BlobHash, CaseId, ChangeHash, DocId, NodeId, PersonId, SiteId},
     refusal::Refusal,
     role::Level,
     state::State,
@@ -16,10 +16,12 @@ use cuntong_protocol::{
 use serde::Serialize;
 
 mod calls;
+mod files;
 mod sticks;
 mod tray;
 
-pub use calls::{Habits, next_call};
+pub use calls::{Beginning, Habits, next_call};
+pub use files::{Brought, FileRow, FileWhere, FilesStanding};
 pub use sticks::{
     BundleOffer, JobState, OfferState, StickDesk, StickJob, StickPeer, StickPlace, Sticks,
 };
@@ -66,6 +68,18 @@ pub trait Desk: StickDesk + Send + Sync + 'static {
         who: &Who,
         command: Command,
     ) -> impl Future<Output = Result<Done, Refusal>> + Send;
+
+    /// Keeps a file a person brought, until a command names it.
+    fn bring_file(
+        &self,
+        who: &Who,
+        name: String,
+        bytes: Vec<u8>,
+    ) -> impl Future<Output = Result<Brought, Refusal>> + Send;
+    /// What the same person brought under a token.
+    fn brought(&self, who: &Who, token: String) -> impl Future<Output = Option<Brought>> + Send;
+    /// The bytes of a file that is here.
+    fn file(&self, hash: BlobHash) -> impl Future<Output = Option<Vec<u8>>> + Send;
 
     /// What a person typed and has not sent, kept per form so that nothing typed is lost.
     fn draft(&self, who: &Who, form: String) -> impl Future<Output = Option<String>> + Send;
@@ -327,6 +341,8 @@ pub struct CasePage {
     pub receipts: Vec<ReceiptRow>,
     /// Entries of this case that were not admitted.
     pub rejections: Vec<RejectionRow>,
+    /// Where its files are.
+    pub files: Vec<FileRow>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -412,6 +428,7 @@ pub struct SyncPage {
     pub entries: u64,
     /// Newest first: what the sessions did.
     pub history: Vec<SessionRow>,
+    pub files: FilesStanding,
 }
 
 /// A link to another node.
@@ -435,16 +452,6 @@ pub struct PeerRow {
     pub carrier: Option<String>,
     /// A first meeting under way.
     pub beginning: Option<Beginning>,
-}
-
-/// How far a first meeting came: documents arrive ahead of their logs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Beginning {
-    pub documents: u64,
-    /// Still to come.
-    pub left: u64,
-    pub bytes: u64,
-    pub bytes_per_s: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq;
 use crate::{
     App, Settings,
     desk::{Desk, Who},
+    files,
     page::{self, Failure},
     sign_in,
     visit::{DISPLAY_COOKIE, Display, Fields, Inner, Visit, cookie},
@@ -200,6 +201,7 @@ async fn enter<D: Desk>(
         safe: matches!(*request.method(), Method::GET | Method::HEAD),
         query: Fields::of_query(&uri),
         form: Fields::default(),
+        files: Vec::new(),
     };
     if inner.safe {
         let visit = Visit::new(inner);
@@ -207,9 +209,24 @@ async fn enter<D: Desk>(
         request.extensions_mut().insert(visit.clone());
         return Ok((visit, request));
     }
+    let proof = origin(request.headers());
+    // Whoever has not signed in sends no files, and a foreign page's are not even read.
+    let files = inner.who.is_some() && files::is_form(&request);
     let (parts, body) = request.into_parts();
-    let proof = origin(&parts.headers);
-    let read = read_form(&parts.headers, body).await;
+    let read = match (files, &proof) {
+        (true, Origin::Own | Origin::Unsaid) => {
+            let whole = Request::from_parts(parts.clone(), body);
+            match files::read(whole).await {
+                Ok((form, files)) => {
+                    inner.files = files;
+                    Ok(form)
+                }
+                Err(failure) => Err(failure),
+            }
+        }
+        (true, Origin::Foreign) => Ok(Fields::default()),
+        (false, _) => read_form(&parts.headers, body).await,
+    };
     let failure = match (read, proof) {
         (Err(failure), _) => Some(failure),
         (Ok(_), Origin::Foreign) => Some(Failure::Origin),

@@ -10,12 +10,13 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use cuntong_protocol::{command::Command, control::Item, time::Millis};
+use cuntong_protocol::{act::Attach, command::Command, control::Item, time::Millis};
 use data_encoding::HEXLOWER;
 
 use crate::{
     App,
-    desk::{Desk, Resident, Who},
+    desk::{Brought, Desk, Resident, Who},
+    files,
     page::{Failure, Problem, Shell, done, render, render_failed},
     row::RowView,
     sign_in,
@@ -54,6 +55,8 @@ struct IntakePage {
     item: Option<crate::items::ItemView>,
     items: Vec<ItemChoice>,
     lines: Vec<Line>,
+    /// Files that came with the form.
+    brought: Vec<Brought>,
     duplicates: Vec<RowView>,
     /// Input to stand in when the page opens.
     focus: &'static str,
@@ -124,6 +127,7 @@ pub(crate) async fn submit<D: Desk>(
     let who = visit.who()?;
     let mut typed = visit.form.clone();
     let step = typed.get("step").to_owned();
+    let refused = files::bring(&app, &visit, &mut typed).await?;
     if step == "clear" {
         let redo = tray::id(&typed);
         app.desk.save_draft(who, draft_of(redo), None).await?;
@@ -158,7 +162,7 @@ pub(crate) async fn submit<D: Desk>(
             }
             "originals" => originals(&app, &mut typed).await,
             "receive" | "complete" | "draft" => {
-                return log(&app, &visit, typed, &step).await;
+                return log(&app, &visit, typed, &step, refused).await;
             }
             _ => asked.check = true,
         }
@@ -170,6 +174,7 @@ pub(crate) async fn submit<D: Desk>(
         page.problems
             .retain(|problem| !page.form.get(&problem.field).is_empty());
     }
+    page.problems.extend(refused);
     if page.problems.is_empty() {
         render(&page)
     } else {
@@ -193,10 +198,12 @@ async fn log<D: Desk>(
     visit: &Visit,
     typed: Fields,
     step: &str,
+    refused: Vec<Problem>,
 ) -> Result<Response, Failure> {
     let who = visit.who()?;
     let mut page = build(app, visit, typed, Asked::default()).await?;
     page.problems = page.check(step == "draft", app.desk.now());
+    page.problems.extend(refused);
     if step == "complete" && page.value("complete").is_empty() {
         page.problems
             .push(Problem::new("complete", "即办须写明结果"));
@@ -206,7 +213,8 @@ async fn log<D: Desk>(
         page.problems.push(Problem::new("duplicate_reason", words));
     }
     if page.problems.is_empty() {
-        let command = form::command(&page.form, step);
+        let mut command = form::command(&page.form, step);
+        command.attachments = attachments(app, visit, &page).await?;
         match tray::perform(app, visit, Command::Log(command)).await? {
             Ok(made) => {
                 // The case is safe; a draft that stays behind is only seen again.
@@ -227,6 +235,21 @@ async fn log<D: Desk>(
     keep(app, visit, &page.form).await;
     page.page = page.page.failed();
     render_failed(&page)
+}
+
+/// The files of the form, and those of a refused intake that is done again.
+async fn attachments<D: Desk>(
+    app: &App<D>,
+    visit: &Visit,
+    page: &IntakePage,
+) -> Result<Vec<Attach>, Failure> {
+    let again = tray::again(app, visit).await?.map(|again| again.command);
+    let mut all = match again {
+        Some(Command::Log(log)) => log.attachments,
+        Some(_) | None => Vec::new(),
+    };
+    all.extend(page.brought.iter().map(|file| file.attach.clone()));
+    Ok(all)
 }
 
 /// The page for what was typed: suggestions, material lines, duplicate warning.
@@ -276,6 +299,7 @@ async fn build<D: Desk>(
         other => other,
     };
     Ok(IntakePage {
+        brought: files::brought(app, who, &typed).await,
         page: Shell::new(app, visit, "收件登记").await,
         problems: Vec::new(),
         again: tray::head(app, visit).await,

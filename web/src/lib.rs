@@ -11,6 +11,7 @@ mod assets;
 mod board;
 mod case;
 pub mod desk;
+mod files;
 mod guard;
 mod home;
 mod intake;

@@ -210,6 +210,8 @@ fn said(word: &str) -> Option<&'static str> {
         "published" => "公示已发布；上报后各处可见。",
         "revised" => "新版本已发布。",
         "withdrawn" => "公示已撤回；各处只留撤回说明。",
+        "attached" => "附件已添加；有网自动上传。",
+        "detached" => "附件已作废；各处不再传它。",
         "woken" => "已重新尝试连接。",
         "seen" => "已标为看过。",
         "dropped" => "已作罢；退回箱里留着是谁、什么时候、为什么。",
@@ -226,6 +228,8 @@ pub(crate) enum Failure {
     Origin,
     NotFound,
     TooLarge,
+    /// The files of a form.
+    FileTooLarge,
     NotAForm,
     Refused(Refusal),
     Broken,
@@ -237,7 +241,7 @@ impl Failure {
             Self::SignedOut => StatusCode::SEE_OTHER,
             Self::Forbidden | Self::Origin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge | Self::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
@@ -262,6 +266,11 @@ impl Failure {
                 "地址可能抄错了，或者这件事不在本站点的范围内。".to_owned(),
             ),
             Self::TooLarge => ("内容太长", "请缩短后再提交。".to_owned()),
+            Self::FileTooLarge => (
+                "文件太大",
+                "一次最多 12 个文件，合计不超过 32 MB。请返回，分几次添加，或降低扫描的清晰度。"
+                    .to_owned(),
+            ),
             Self::NotAForm => ("看不懂这次提交", "请从页面上的表单提交。".to_owned()),
             Self::Refused(refusal) => ("没有办成", format!("{refusal} [{}]", refusal.code())),
             Self::Broken => (

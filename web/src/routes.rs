@@ -3,6 +3,7 @@
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     handler::Handler,
     http::Method,
     middleware,
@@ -13,6 +14,7 @@ use cuntong_protocol::role::Role;
 use crate::{
     App, assets, board, case,
     desk::Desk,
+    files,
     guard::{self, Access},
     home, intake, items, nodes, notices,
     page::{self, Failure},
@@ -116,6 +118,10 @@ pub(crate) fn table<D: Desk>() -> Vec<Route<D>> {
         show("/cases/{id}/correction",   READS,     paper::correction::<D>),
         show("/cases/{id}/acceptance",   READS,     paper::acceptance::<D>),
         show("/cases/{id}/decision",     READS,     paper::decision::<D>),
+        take("/cases/{id}/files",        WORKS,     files::attach::<D>),
+        show("/cases/{id}/files/{act}",  READS,     files::open::<D>),
+        show("/cases/{id}/files/{act}/small", READS, files::small::<D>),
+        take("/cases/{id}/files/{act}/void", WORKS, files::void::<D>),
         show("/notices",                 Person,    notices::list::<D>),
         show("/notices/new",             PUBLISHES, notices::blank::<D>),
         take("/notices/new",             PUBLISHES, notices::publish::<D>),
@@ -152,6 +158,8 @@ pub(crate) fn router<D: Desk>(app: App<D>) -> Router {
     ));
     router
         .fallback_service(nowhere.with_state(app.clone()))
+        // The guard counts what it reads itself.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(
             app.clone(),
             guard::host::<D>,

@@ -6,7 +6,7 @@ use cuntong_protocol::time::Millis;
 
 use crate::{
     App,
-    desk::{self, Desk, PeerRow, SessionRow},
+    desk::{self, Desk, FilesStanding, PeerRow, SessionRow},
     page::{Failure, Problem, Shell, done, render},
     routes,
     row::RowView,
@@ -62,6 +62,8 @@ pub(crate) struct SyncPageView {
     entries: u64,
     epoch: u32,
     history: Vec<SessionView>,
+    /// Attached files, a sentence each.
+    files: Vec<String>,
 }
 
 /// `GET /sync`
@@ -120,9 +122,27 @@ pub(crate) async fn page<D: Desk>(
         documents: sync.documents,
         entries: sync.entries,
         epoch: sync.epoch,
+        files: files(&sync.files),
         history: sync.history.iter().map(|row| session(row, now)).collect(),
         page,
     })
+}
+
+/// What is here, what waits and why.
+fn files(standing: &FilesStanding) -> Vec<String> {
+    let told = |(count, size): (u64, u64)| format!("{count} 个（{}）", words::bytes(size));
+    let mut lines = vec![format!("本机已有 {}。", told(standing.held))];
+    if standing.wanted.0 > 0 {
+        lines.push(format!("还没有传到本机 {}。", told(standing.wanted)));
+    }
+    if standing.unsent.0 > 0 {
+        lines.push(format!(
+            "待传上级 {}；先传缩略图，再传小的。",
+            told(standing.unsent)
+        ));
+    }
+    lines.extend(standing.held_up.iter().cloned());
+    lines
 }
 
 /// `POST /sync/now`

@@ -118,6 +118,15 @@ pub(crate) struct Inner {
     pub(crate) safe: bool,
     pub(crate) query: Fields,
     pub(crate) form: Fields,
+    /// Files that came with the form.
+    pub(crate) files: Vec<Upload>,
+}
+
+/// A file as a browser sent it: nothing about it is to be believed. No `Debug`: it holds what people
+/// brought.
+pub(crate) struct Upload {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Visit {

@@ -27,7 +27,14 @@ pub(super) async fn backup(context: &Context, args: BackupArgs) -> Result<Exit, 
     let file = std::path::absolute(&args.file)?.display().to_string();
     context
         .tell(Request::Backup { file }, |done| {
-            format!("已备份并核对:{}", text(done, "file"))
+            let mut said = format!("已备份并核对:{}", text(done, "file"));
+            if done["attachments_not_included"] != 0 {
+                said += &format!(
+                    "\n附件不在备份内:{} 个,{} 字节,在数据目录的 blobs 中,请另行复制;没有的会从上级和下级取回",
+                    done["attachments_not_included"], done["attachments_bytes"]
+                );
+            }
+            said
         })
         .await
 }
@@ -47,7 +54,7 @@ pub(super) async fn restore(context: &Context, args: RestoreArgs) -> Result<Exit
     let value = run::restore(&context.dir, context.settings()?, &args.file).await?;
     context.print(&value, |done| {
         format!(
-            "已恢复到 {},从第 {} 纪元继续",
+            "已恢复到 {},从第 {} 纪元继续;附件不在备份内,缺的联网后取回",
             text(done, "dir"),
             done["epoch"]
         )

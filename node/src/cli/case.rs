@@ -92,6 +92,15 @@ enum Counter {
         #[arg(long, default_value = "")]
         note: String,
     },
+    /// 附件: attach a scan or photo (JPEG, PNG, PDF)
+    Attach {
+        #[command(flatten)]
+        on: On,
+        file: std::path::PathBuf,
+        /// Index of the material it is
+        #[arg(long)]
+        material: Option<u32>,
+    },
     /// 撤回
     Withdraw {
         #[command(flatten)]
@@ -225,10 +234,7 @@ pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
                 .await
         }
         What::Show { id } => context.tell(Request::CaseShow { case: id }, page).await,
-        What::Counter(act) => {
-            let (on, act) = act.args();
-            context.tell(on.request(act), done).await
-        }
+        What::Counter(act) => context.tell(act.request()?, done).await,
         What::Authority(act) => {
             let (on, act) = act.args();
             context.tell(on.request(act), done).await
@@ -247,8 +253,18 @@ impl On {
 }
 
 impl Counter {
-    fn args(self) -> (On, ActArgs) {
-        match self {
+    fn request(self) -> Result<Request, Failure> {
+        let (on, act) = match self {
+            Self::Attach { on, file, material } => {
+                // The node that answers may have another working directory.
+                let file = std::path::absolute(file)?.display().to_string();
+                return Ok(Request::CaseAttach {
+                    case: on.id,
+                    login: on.who.login,
+                    file,
+                    material,
+                });
+            }
             Self::Receive { on } => (on, ActArgs::Receive),
             Self::Supplement {
                 on,
@@ -269,7 +285,8 @@ impl Counter {
                 },
             ),
             Self::Withdraw { on, reason } => (on, ActArgs::Withdraw { reason }),
-        }
+        };
+        Ok(on.request(act))
     }
 }
 

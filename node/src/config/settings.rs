@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Carrier, Config, Windows};
+use super::{Carrier, Config, MIB, Transfers, Windows};
 
 /// Whichever carrier works.
 const AUTO: &str = "auto";
@@ -117,8 +117,15 @@ pub(super) const SETTINGS: &[Setting] = &[
         ToString::to_string
     ),
     setting!(
+        "link.attachments",
+        "附件何时传输:always 随时;off 不传;如 20:00-06:00 只在这段时间",
+        link.attachments,
+        transfers,
+        |when: &Transfers| show_transfers(*when)
+    ),
+    setting!(
         "link.metered",
-        "线路按流量计费:交换完即断开,不保持连接",
+        "线路按流量计费:交换完即断开,不保持连接,附件暂停",
         link.metered,
         yes_no,
         ToString::to_string
@@ -129,6 +136,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         link.windows,
         Windows::parse,
         ToString::to_string
+    ),
+    setting!(
+        "attachments.quota_mb",
+        "附件总共可占的空间,MB",
+        attachments.quota,
+        |text| mib(text, 16, 64 * 1024 * 1024),
+        show_mib
+    ),
+    setting!(
+        "attachments.free_mb",
+        "磁盘至少留空,MB;不足时不再收附件",
+        attachments.free,
+        |text| mib(text, 0, 64 * 1024 * 1024),
+        show_mib
     ),
     setting!("log.level", "日志级别", log.level, level, Clone::clone),
     setting!(
@@ -236,6 +257,47 @@ fn millis(text: &str, least: usize, most: usize) -> Result<Duration, String> {
 
 fn show_millis(time: &Duration) -> String {
     time.as_millis().to_string()
+}
+
+fn mib(text: &str, least: usize, most: usize) -> Result<u64, String> {
+    Ok(number(text, least, most)? as u64 * MIB)
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the table hands every field by reference"
+)]
+fn show_mib(bytes: &u64) -> String {
+    (bytes / MIB).to_string()
+}
+
+fn transfers(text: &str) -> Result<Transfers, String> {
+    let minute = |text: &str| -> Option<u16> {
+        let (hour, minute) = text.trim().split_once(':')?;
+        let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour < 24 && minute < 60).then_some(60 * hour + minute)
+    };
+    match text {
+        "always" => Ok(Transfers::Always),
+        "off" => Ok(Transfers::Off),
+        window => {
+            let both = window.split_once('-');
+            let both = both.and_then(|(from, until)| Some((minute(from)?, minute(until)?)));
+            match both {
+                Some((from, until)) if from != until => Ok(Transfers::Between(from, until)),
+                Some(_) | None => Err("应为 always、off 或如 20:00-06:00".to_owned()),
+            }
+        }
+    }
+}
+
+pub(crate) fn show_transfers(when: Transfers) -> String {
+    let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    match when {
+        Transfers::Always => "always".to_owned(),
+        Transfers::Off => "off".to_owned(),
+        Transfers::Between(from, until) => format!("{}-{}", clock(from), clock(until)),
+    }
 }
 
 fn yes_no(text: &str) -> Result<bool, String> {

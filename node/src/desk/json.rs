@@ -464,5 +464,7 @@ fn words(body: &ActBody) -> String {
         ActBody::Duplicate(duplicate) => duplicate.reason.clone(),
         ActBody::Amend(amend) => amend.reason.clone(),
         ActBody::Publish(publish) => publish.title.clone(),
+        ActBody::Attach(attach) => attach.name.clone(),
+        ActBody::Detach(detach) => detach.reason.clone(),
     }
 }

@@ -12,7 +12,7 @@ use cuntong_protocol::{
 use cuntong_web::desk::{Arrival, CasePage};
 
 use super::{
-    custody,
+    custody, files,
     ground::{Area, Ground},
     list, tray,
 };
@@ -46,6 +46,7 @@ pub(crate) fn page(g: &Ground<'_>, actor: &Actor, id: CaseId) -> Result<Option<C
         twins: list::twins(g, &area, id)?,
         receipts: custody::receipts(g, id)?,
         rejections: tray::rows(g, actor, Some(id), REJECTIONS_MAX)?,
+        files: files::rows(g, &case)?,
         item: item.clone(),
         row,
         case,

@@ -285,6 +285,8 @@ fn log(open: Open, acts: Vec<ActBody>, fields: BTreeMap<String, Private>) -> Log
             log.duplicate_reason = receive.duplicate_reason;
         } else if let ActBody::Complete(close) = body {
             log.complete = Some(close.result);
+        } else if let ActBody::Attach(attach) = body {
+            log.attachments.push(attach);
         }
     }
     for (name, value) in fields {

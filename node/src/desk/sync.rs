@@ -8,7 +8,9 @@ use cuntong_protocol::{
     role::Level,
     time::{ClockState, Millis},
 };
-use cuntong_web::desk::{Custody, Habits, NodeRow, PeerRow, SessionRow, SyncPage};
+use cuntong_web::desk::{
+    Custody, FilesStanding, Habits, Header, NodeRow, PeerRow, Pill, SessionRow, SyncPage, Tone,
+};
 
 use super::{
     custody::{self, Standing},
@@ -96,7 +98,40 @@ pub(crate) fn page(
         documents: counts.documents,
         entries: counts.entries,
         history: history(g)?,
+        files: FilesStanding::default(),
     })
+}
+
+/// The page of a machine that is no node yet.
+pub(super) fn nothing() -> SyncPage {
+    SyncPage {
+        custody: Custody::default(),
+        epoch: 0,
+        peers: Vec::new(),
+        habits: Habits::default(),
+        waiting: Vec::new(),
+        rejections: Vec::new(),
+        quarantine: 0,
+        documents: 0,
+        entries: 0,
+        history: Vec::new(),
+        files: FilesStanding::default(),
+    }
+}
+
+/// The head of its pages.
+pub(super) fn not_enrolled(demo: bool) -> Header {
+    Header {
+        site: None,
+        node: NodeId([0; 8]),
+        custody: Custody::default(),
+        pill: Pill {
+            tone: Tone::Warn,
+            words: "本机尚未加入任何县".to_owned(),
+        },
+        clock_suspect: false,
+        demo,
+    }
 }
 
 /// What the store holds.

@@ -4,6 +4,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use cuntong_protocol::{
+    blob::message,
     control::signed::Trust,
     id::NodeId,
     policy,
@@ -19,6 +20,7 @@ use tokio::{
 use super::{
     Shared,
     beginning::Came,
+    blobs,
     carrier::{Connection, Early, Receiver, Sender},
     live,
     pending::Waiting,
@@ -177,6 +179,8 @@ struct Driver {
     waiting: Option<Waiting>,
     /// From then on.
     place: Option<live::Place>,
+    /// Attached files, once the peer has said that it speaks of them; dropped with the session.
+    files: Option<tokio::task::JoinSet<()>>,
 }
 
 /// What the reader of the stream brings.
@@ -233,6 +237,7 @@ impl Driver {
             connection: line.connection.clone(),
             waiting: line.waiting.take(),
             place: None,
+            files: None,
             shared: shared.clone(),
         })
     }
@@ -354,6 +359,19 @@ impl Driver {
         if quiet != self.quiet {
             self.quiet = quiet;
             work.events.push(Event::Quiet(quiet));
+        }
+        if work
+            .met_since
+            .is_some_and(|minor| minor >= message::BLOBS_SINCE)
+            && let (Some(session), None) = (&self.session, &self.files)
+        {
+            let scopes = session.shared().collect();
+            self.files = Some(blobs::start(
+                &self.shared,
+                &self.connection,
+                &self.peer,
+                scopes,
+            ));
         }
         for event in work.events {
             let _not_interested = self.report.send(event);

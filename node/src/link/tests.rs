@@ -1,5 +1,6 @@
 //! Real QUIC and TCP on this machine between nodes of a small county.
 
+mod blobs;
 mod enrolment;
 pub(super) mod land;
 mod resumed;

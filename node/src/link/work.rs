@@ -25,6 +25,8 @@ pub(super) struct Work {
     pub(super) controls_changed: bool,
     pub(super) closing: Option<Closing>,
     pub(super) fault: Option<Failed>,
+    /// The minor version of a peer that has just said who it is.
+    pub(super) met_since: Option<u16>,
 }
 
 impl Work {
@@ -82,7 +84,8 @@ impl Work {
         if let Effect::Settled(settled) = effect {
             self.events.push(Event::Settled(settled.clone()));
         }
-        if let Effect::Met(Met { time, .. }) = effect {
+        if let Effect::Met(Met { time, version, .. }) = effect {
+            self.met_since = Some(version.minor);
             self.events.push(Event::Met);
             if peer.upstream {
                 shared.parts.clock.heard(*time);

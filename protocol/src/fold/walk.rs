@@ -160,7 +160,9 @@ impl Walk {
             | ActKind::Resolve
             | ActKind::Rule
             | ActKind::Publish
-            | ActKind::Retract => None,
+            | ActKind::Retract
+            | ActKind::Attach
+            | ActKind::Detach => None,
             ActKind::Open
             | ActKind::Receive
             | ActKind::Withdraw
@@ -233,7 +235,9 @@ impl Walk {
             | ActBody::Rule(_)
             | ActBody::Amend(_)
             | ActBody::Publish(_)
-            | ActBody::Retract(_) => {}
+            | ActBody::Retract(_)
+            | ActBody::Attach(_)
+            | ActBody::Detach(_) => {}
         }
     }
 }

@@ -4,8 +4,8 @@
 use jiff::civil::Date;
 
 use crate::{
-    act::{ActBody, Correct, Mandate, Publish, Receive},
-    limits,
+    act::{ActBody, Attach, Correct, Mandate, Publish, Receive},
+    blob, limits,
 };
 
 /// One thing that is wrong.
@@ -95,6 +95,8 @@ pub(super) fn flaws(body: &ActBody) -> Vec<Flaw> {
         }
         ActBody::Publish(publish) => published(f, publish),
         ActBody::Retract(reason) => f.said("reason", &reason.text, "撤回公示的理由"),
+        ActBody::Attach(attach) => attached(f, attach),
+        ActBody::Detach(detach) => f.said("reason", &detach.reason, "附件作废的理由"),
     }
     flaws.0
 }
@@ -163,6 +165,19 @@ fn mandated(f: &mut Flaws, mandate: &Mandate) {
     let until = mandate.until.as_deref();
     if until.is_some_and(|until| until.parse::<Date>().is_err()) {
         f.field("mandate_until", "日期应为 年-月-日");
+    }
+}
+
+fn attached(f: &mut Flaws, attach: &Attach) {
+    if !blob::is_file_name(&attach.name) {
+        f.field("file", "文件名不合规定");
+    }
+    if attach.size == 0 || attach.size > limits::ATTACHMENT_BYTES_MAX {
+        f.field("file", blob::TOO_LARGE);
+    }
+    let small = attach.thumbnail.as_ref();
+    if small.is_some_and(|t| t.size == 0 || t.size > limits::THUMBNAIL_BYTES_MAX) {
+        f.field("file", "缩略图超过限量");
     }
 }
 

@@ -249,7 +249,9 @@ fn act(desk: &mut Desk<'_, '_>, id: CaseId, body: &ActBody) -> Result<Writes, Re
         | ActKind::Terminate
         | ActKind::Complete
         | ActKind::Rule
-        | ActKind::Duplicate => {}
+        | ActKind::Duplicate
+        | ActKind::Attach
+        | ActKind::Detach => {}
     }
     let (case, item) = desk.case(id)?;
     let side = side(desk, case, kind);
@@ -263,6 +265,7 @@ fn act(desk: &mut Desk<'_, '_>, id: CaseId, body: &ActBody) -> Result<Writes, Re
     }
     let asked = Asked {
         body,
+        side,
         role,
         item,
         materials: &materials,

@@ -10,10 +10,12 @@ use super::{
     table::{Guard, Row},
 };
 use crate::{
-    act::{ActBody, Correct, DeliveryWay, Duplicate, Mandate, Receive},
+    act::{ActBody, Correct, DeliveryWay, Detach, Duplicate, Mandate, Receive},
     case::Case,
     control::Item,
     fold::settled,
+    id::Kind,
+    limits,
     refusal::Refusal,
     role::Role,
     state::State,
@@ -22,6 +24,8 @@ use crate::{
 /// What a guard looks at.
 pub(super) struct Asked<'a> {
     pub(super) body: &'a ActBody,
+    /// The document it goes into.
+    pub(super) side: Kind,
     pub(super) role: Role,
     pub(super) item: &'a Item,
     pub(super) materials: &'a BTreeMap<u32, String>,
@@ -63,6 +67,15 @@ fn ask(guard: Guard, a: &Asked<'_>) -> Result<(), Refusal> {
             None => Ok(()),
         },
         (Guard::Earlier, ActBody::Duplicate(duplicate)) => earlier(duplicate, a),
+        (Guard::Attached, ActBody::Detach(detach)) => attached(detach, a),
+        (Guard::Attached, ActBody::Attach(_)) => {
+            let files = a.case.map_or(0, |case| case.attachments().count());
+            if files < limits::CASE_ATTACHMENTS_MAX {
+                Ok(())
+            } else {
+                Err(Refusal::field("file", "一个办件最多 100 个附件"))
+            }
+        }
         (Guard::MayWithdraw, _) => scope(a, "撤回", |mandate| mandate.may_withdraw),
         (Guard::MayCollect, ActBody::Deliver(deliver)) if deliver.way == DeliveryWay::Brought => {
             // Who carries somebody's result away from the authority acts in that person's place.
@@ -82,9 +95,23 @@ fn ask(guard: Guard, a: &Asked<'_>) -> Result<(), Refusal> {
             | Guard::NoRuling
             | Guard::Ruling
             | Guard::Earlier
+            | Guard::Attached
             | Guard::MayCollect,
             _,
         ) => Ok(()),
+    }
+}
+
+/// A file is taken back by the side that attached it.
+fn attached(detach: &Detach, a: &Asked<'_>) -> Result<(), Refusal> {
+    let found = a.case.is_some_and(|case| {
+        let mut all = case.attachments();
+        all.any(|(event, _)| event.id == detach.attach && event.side == a.side)
+    });
+    if found {
+        Ok(())
+    } else {
+        Err(Refusal::NoSuchAttachment)
     }
 }
 

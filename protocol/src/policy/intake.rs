@@ -57,6 +57,11 @@ pub(super) fn log(desk: &mut Desk<'_, '_>, log: &LogCase) -> Result<Writes, Refu
         guards::check(row, &asked(desk, role, item, &form.materials, &complete))?;
         bodies.push(complete);
     }
+    for attach in &log.attachments {
+        let body = ActBody::Attach(attach.clone());
+        super::decide::flawless(&body)?;
+        bodies.push(body);
+    }
     let case = CaseId::new(desk.actor.site, desk.now.source.unique());
     let mut writes = Vec::new();
     for mut body in bodies {
@@ -84,6 +89,7 @@ fn asked<'a>(
 ) -> Asked<'a> {
     Asked {
         body,
+        side: Kind::Application,
         role,
         item,
         materials,

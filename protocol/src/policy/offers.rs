@@ -11,6 +11,7 @@ pub fn offers(actor: &Actor, level: Level, case: &Case, item: &Item) -> Vec<ActK
         let may = !row.sides.contains(&Kind::Notice)
             && here(row, actor, level, case)
             && row.starts_from(Some(case.state))
+            && !matches!(row.act, ActKind::Attach | ActKind::Detach)
             && row.roles.iter().any(|role| actor.roles.contains(role))
             && row.power.held_by(level, Some(item))
             && useful(row, case);
@@ -44,6 +45,7 @@ fn useful(row: &Row, case: &Case) -> bool {
         | Guard::Materials
         | Guard::GapsClosed
         | Guard::MayWithdraw
-        | Guard::MayCollect => true,
+        | Guard::MayCollect
+        | Guard::Attached => true,
     })
 }

@@ -97,6 +97,8 @@ pub enum Guard {
     NotDuplicate,
     /// A link goes from the later case to the earlier one.
     Earlier,
+    /// There is room for one more file; or the file is one this side attached, and still counts.
+    Attached,
     MayWithdraw,
     MayCollect,
 }
@@ -208,6 +210,10 @@ pub const ROWS: &[Row] = rows![
         DECIDER, Power::Decide, [G::Ruling];
     54 A::Duplicate, When::Always, CASE, From::Any => None,
         ANYONE, Power::Write, [G::Earlier];
+    55 A::Attach, When::Always, CASE, From::Any => None,
+        ANYONE, Power::Write, [G::Attached];
+    56 A::Detach, When::Always, CASE, From::Any => None,
+        ANYONE, Power::Write, [G::Attached];
     61 A::Publish, When::Always, NOTICE, From::Any => None,
         PUBLISHER, Power::Write, [];
     62 A::Retract, When::Always, NOTICE, From::Any => None,
@@ -294,7 +300,7 @@ mod tests {
             assert!(numbers.contains(&number), "{number}");
         }
         let kinds: BTreeSet<_> = ROWS.iter().map(|r| r.act).collect();
-        assert_eq!(kinds.len(), 19);
+        assert_eq!(kinds.len(), 21);
     }
 
     #[test]

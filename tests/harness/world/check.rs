@@ -304,7 +304,9 @@ fn tokens_of(reading: &Reading) -> Vec<String> {
         | ActBody::Resolve(_)
         | ActBody::Rule(_)
         | ActBody::Duplicate(_)
-        | ActBody::Retract(_) => None,
+        | ActBody::Retract(_)
+        | ActBody::Attach(_)
+        | ActBody::Detach(_) => None,
     };
     reading
         .acts

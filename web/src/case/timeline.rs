@@ -195,6 +195,12 @@ fn told(found: &CasePage, body: &ActBody) -> (String, Vec<(&'static str, String)
             lines.say("选定", label(found, &r.field));
             lines.say("理由", r.reason.as_str());
         }
+        ActBody::Attach(a) => {
+            lines.say("文件", a.name.as_str());
+            let material = a.material.map(|i| lines.material(i));
+            lines.say("材料", material.unwrap_or_default());
+        }
+        ActBody::Detach(d) => lines.say("理由", d.reason.as_str()),
         ActBody::Rule(r) => lines.say("理由", r.reason.as_str()),
         ActBody::Duplicate(d) => lines.say("理由", d.reason.as_str()),
         ActBody::Amend(a) => {

@@ -51,3 +51,13 @@ impl PeerRow {
         self.upstream && self.state == "waiting" && planned
     }
 }
+
+/// How far a first meeting came: documents arrive ahead of their logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Beginning {
+    pub documents: u64,
+    /// Still to come.
+    pub left: u64,
+    pub bytes: u64,
+    pub bytes_per_s: u64,
+}

@@ -26,6 +26,7 @@ fn address(desk: &FakeDesk, path: &str) -> String {
         crate::testing::notice_id(1).text()
     };
     path.replace("{id}", &id)
+        .replace("{act}", &cuntong_protocol::id::ActId([0xf1; 16]).text())
         .replace("{version}", "0")
         .replace("{name}", "style.css")
         .replace("{code}", "990010001000")

@@ -253,6 +253,7 @@ pub(crate) fn command(typed: &Fields, step: &str) -> LogCase {
         duplicate_reason: typed.some("duplicate_reason"),
         receive: step != "draft",
         complete: typed.some("complete").filter(|_result| step == "complete"),
+        attachments: Vec::new(),
         once: once_bytes(typed.get("once")),
     }
 }

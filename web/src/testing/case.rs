@@ -354,6 +354,7 @@ fn case(kind: CaseKind, n: usize, item: &Item, level: Level) -> CasePage {
         },
         receipts: receipts(kind),
         rejections: Vec::new(),
+        files: Vec::new(),
         case: view,
     }
 }

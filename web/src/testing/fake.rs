@@ -13,17 +13,18 @@ mod tray;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cuntong_protocol::{
+    act::{Attach, Media},
     command::{Actor, Command},
     control::Item,
-    id::{CaseId, DocId, NodeId, PersonId, SiteId},
+    id::{BlobHash, CaseId, DocId, NodeId, PersonId, SiteId},
     refusal::Refusal,
     role::{Level, Role},
     text::Private,
     time::Millis,
 };
 use cuntong_web::desk::{
-    Board, CaseList, CasePage, CaseQuery, CaseRow, Custody, Desk, Done, Header, NodeRow, NoticeRow,
-    Pill, Redo, Resident, Site, StickDesk, Sticks, SyncPage, Today, Tone, View, Who,
+    Board, Brought, CaseList, CasePage, CaseQuery, CaseRow, Custody, Desk, Done, Header, NodeRow,
+    NoticeRow, Pill, Redo, Resident, Site, StickDesk, Sticks, SyncPage, Today, Tone, View, Who,
 };
 
 pub(crate) use case::CaseKind;
@@ -42,6 +43,8 @@ pub(crate) struct FakeDesk {
     pub(crate) heard: Mutex<Vec<String>>,
     pub(crate) commands: Mutex<Vec<Command>>,
     pub(crate) refuse: Mutex<Option<Refusal>>,
+    /// Files people brought.
+    pub(crate) files: Mutex<Vec<(Brought, Vec<u8>)>>,
     sessions: Mutex<Vec<([u8; 32], Who)>>,
     drafts: Mutex<Vec<(PersonId, String, String)>>,
     link: Mutex<bool>,
@@ -68,6 +71,7 @@ impl FakeDesk {
             heard: Mutex::default(),
             commands: Mutex::default(),
             refuse: Mutex::default(),
+            files: Mutex::default(),
             sessions: Mutex::default(),
             drafts: Mutex::default(),
             link: Mutex::new(true),
@@ -292,6 +296,40 @@ impl Desk for FakeDesk {
             number: None,
             acts: Vec::new(),
         })
+    }
+
+    async fn bring_file(&self, _: &Who, name: String, bytes: Vec<u8>) -> Result<Brought, Refusal> {
+        if let Some(refusal) = lock(&self.refuse).take() {
+            return Err(refusal);
+        }
+        let media = Media::of_bytes(&bytes).ok_or(Refusal::WrongMedia)?;
+        let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
+        let attach = Attach {
+            hash,
+            size: bytes.len() as u64,
+            media,
+            name: cuntong_protocol::blob::file_name(&name, media.ending()),
+            thumbnail: None,
+            material: None,
+        };
+        let token = hash.text();
+        let brought = Brought { token, attach };
+        lock(&self.files).push((brought.clone(), bytes));
+        Ok(brought)
+    }
+
+    async fn brought(&self, _: &Who, token: String) -> Option<Brought> {
+        let files = lock(&self.files);
+        let found = files.iter().find(|(brought, _)| brought.token == token);
+        found.map(|(brought, _)| brought.clone())
+    }
+
+    async fn file(&self, hash: BlobHash) -> Option<Vec<u8>> {
+        let files = lock(&self.files);
+        let found = files
+            .iter()
+            .find(|(brought, _)| brought.attach.hash == hash);
+        found.map(|(_, bytes)| bytes.clone())
     }
 
     async fn draft(&self, who: &Who, form: String) -> Option<String> {

@@ -7,8 +7,9 @@ use cuntong_protocol::{
     text::Private,
 };
 use cuntong_web::desk::{
-    BundleOffer, CaseCustody, CaseRow, Custody, Habits, JobState, NodeRow, OfferState, PeerRow,
-    RejectionRow, Resident, SessionRow, Site, StickJob, StickPeer, StickPlace, Sticks, SyncPage,
+    BundleOffer, CaseCustody, CaseRow, Custody, FilesStanding, Habits, JobState, NodeRow,
+    OfferState, PeerRow, RejectionRow, Resident, SessionRow, Site, StickJob, StickPeer, StickPlace,
+    Sticks, SyncPage,
 };
 
 use super::{NOW, site_id};
@@ -243,6 +244,7 @@ pub(crate) fn sync(
     };
     SyncPage {
         habits: Habits::default(),
+        files: FilesStanding::default(),
         peers: if custody.waiting > 0 {
             vec![
                 peer(

@@ -160,7 +160,9 @@ fn act(body: &ActBody, typed: &mut Fields) {
         | ActBody::Resolve(_)
         | ActBody::Amend(_)
         | ActBody::Publish(_)
-        | ActBody::Retract(_) => {}
+        | ActBody::Retract(_)
+        | ActBody::Attach(_)
+        | ActBody::Detach(_) => {}
     }
 }
 

@@ -35,6 +35,12 @@ pub(in crate::link) const TOWN: &str = "349901101000";
 pub(in crate::link) const SHIQIAO: &str = "349901101201";
 pub(in crate::link) const QINGXI: &str = "349901101202";
 
+/// Room for whatever a test attaches.
+pub(in crate::link) const ROOMY: crate::blobs::Limits = crate::blobs::Limits {
+    quota: u64::MAX,
+    free: 0,
+};
+
 /// A county with its registrar at hand.
 pub(in crate::link) struct Land {
     pub(in crate::link) county: County,
@@ -50,6 +56,9 @@ pub(in crate::link) struct Machine {
 /// A node that runs.
 pub(in crate::link) struct Running {
     pub(in crate::link) links: Links,
+    pub(in crate::link) blobs: Blobs,
+    /// Where they lie.
+    pub(in crate::link) files: Arc<tempfile::TempDir>,
     pub(in crate::link) store: Store,
     pub(in crate::link) news: News,
     pub(in crate::link) stopper: Stopper,
@@ -73,11 +82,16 @@ impl Land {
 
     /// Somebody who logs cases there.
     pub(in crate::link) fn agent(&mut self, code: &str, login: &str, now: Millis) {
+        self.person(code, login, Post::Agent, now);
+    }
+
+    /// Somebody of that role.
+    pub(in crate::link) fn person(&mut self, code: &str, login: &str, role: Post, now: Millis) {
         let person = NewPerson {
             site: self.county.place(code).unwrap().site,
             name: "李秀兰".to_owned(),
             login: login.to_owned(),
-            roles: vec![Post::Agent],
+            roles: vec![role],
             password: "yangli-2026".to_owned(),
             until: None,
         };
@@ -146,10 +160,30 @@ impl Land {
     }
 
     /// Starts a machine with these settings, but for quick retries.
-    pub(in crate::link) fn start_as(&self, machine: &Machine, mut config: config::Link) -> Running {
+    pub(in crate::link) fn start_as(&self, machine: &Machine, config: config::Link) -> Running {
+        self.start_at(machine, config, ROOMY)
+    }
+
+    /// Starts a machine that answers calls, with so much room for files.
+    pub(in crate::link) fn start_with_room(
+        &self,
+        machine: &Machine,
+        room: crate::blobs::Limits,
+    ) -> Running {
+        let mut config = config::Config::default().link;
+        config.listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        self.start_at(machine, config, room)
+    }
+
+    fn start_at(
+        &self,
+        machine: &Machine,
+        mut config: config::Link,
+        room: crate::blobs::Limits,
+    ) -> Running {
         config.retry_first = Duration::from_millis(20);
         config.retry_max = Duration::from_millis(200);
-        self.start_in(machine, config, Box::new(Silence))
+        self.begin(machine, config, room, Box::new(Silence))
     }
 
     /// Starts a machine with these very settings, in surroundings of its own.
@@ -159,13 +193,26 @@ impl Land {
         config: config::Link,
         around: Around,
     ) -> Running {
+        self.begin(machine, config, ROOMY, around)
+    }
+
+    fn begin(
+        &self,
+        machine: &Machine,
+        config: config::Link,
+        room: crate::blobs::Limits,
+        around: Around,
+    ) -> Running {
         let store = self.store(machine);
         let (stopper, stop) = stop::pair();
         let papers = store.read(Papers::load).unwrap().unwrap();
         let news = News::default();
+        let files = Arc::new(tempfile::tempdir().unwrap());
+        let blobs = Blobs::new(files.path(), room);
         let (kept, keys) = (store.clone(), papers.keys.clone());
         let parts = Parts {
             store: store.clone(),
+            blobs: blobs.clone(),
             clock: Clock::by_hand(NOW),
             config,
             news: news.clone(),
@@ -183,6 +230,8 @@ impl Land {
         let links = Links::start(parts, around).unwrap();
         Running {
             links,
+            blobs,
+            files,
             store,
             news,
             stopper,

@@ -113,3 +113,19 @@ CREATE TABLE notice_place (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX notice_place_doc ON notice_place (doc);
+
+-- The files that documents name and that count: part 0 is a thumbnail, 1 the file.
+CREATE TABLE attachment (
+    doc  BLOB    NOT NULL,
+    act  BLOB    NOT NULL,
+    part INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    site INTEGER NOT NULL,
+    hash BLOB    NOT NULL,
+    size INTEGER NOT NULL,
+    at   INTEGER NOT NULL,
+    PRIMARY KEY (doc, act, part)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX attachment_hash ON attachment (hash, size);
+CREATE INDEX attachment_order ON attachment (kind, site, part, size, at DESC);

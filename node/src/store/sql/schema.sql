@@ -11,6 +11,24 @@ CREATE TABLE audit (
   subject TEXT    NOT NULL,
   chain   BLOB    NOT NULL CHECK (length(chain) = 32)
 ) STRICT;
+CREATE TABLE blob (
+  hash  BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
+  size  INTEGER NOT NULL,
+  -- When it was whole here.
+  since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE blob_at (
+  hash BLOB    NOT NULL,
+  node BLOB    NOT NULL CHECK (length(node) = 8),
+  at   INTEGER NOT NULL,
+  PRIMARY KEY (hash, node)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE blob_staged (
+  token  BLOB    NOT NULL PRIMARY KEY CHECK (length(token) = 16),
+  person BLOB    NOT NULL,
+  at     INTEGER NOT NULL,
+  attach BLOB    NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE control (
   kind    INTEGER NOT NULL,
   site    INTEGER NOT NULL,

@@ -1,0 +1,1 @@
+DELETE FROM attachment WHERE doc = ?1
