@@ -11,7 +11,7 @@ use cuntong_protocol::{
     calendar::civil_day,
     command::{Actor, Command, LogCase},
     fields::{self, MATERIAL},
-    id::SiteId,
+    id::{DocId, SiteId},
     limits::ATTACHMENT_BYTES_MAX,
     refusal::Refusal,
     role::Role,
@@ -110,11 +110,7 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
             reason,
         } => {
             let notice = notice.parse().map_err(|_not_an_id| Refusal::NoSuchNotice)?;
-            let actor = match login {
-                Some(login) => who(node, &login)?.actor,
-                None => publisher(node)?,
-            };
-            value(desk.notice_change(&actor, Command::RetractNotice { notice, reason })?)
+            withdraw(node, notice, login.as_deref(), reason)
         }
         Request::RejectedList => Ok(json!({ "rejected": desk.rejected_list()? })),
         Request::RejectedRedo { id, login } => {
@@ -131,6 +127,15 @@ fn answer_blocking(node: &Node, request: Request) -> Reply {
             Err(Failure::fault("answered elsewhere"))
         }
     }
+}
+
+fn withdraw(node: &Node, notice: DocId, login: Option<&str>, reason: String) -> Reply {
+    let actor = match login {
+        Some(login) => who(node, login)?.actor,
+        None => publisher(node)?,
+    };
+    let command = Command::RetractNotice { notice, reason };
+    value(node.desk.notice_change(&actor, command)?)
 }
 
 fn value(answer: impl Serialize) -> Reply {

@@ -215,7 +215,7 @@ async fn tend(node: Node) -> Result<(), Failure> {
         let (store, clock, blobs) = (store.clone(), clock.clone(), blobs.clone());
         round += 1;
         // It walks over every file.
-        let tidies = round % TIDY_EVERY == 0;
+        let tidies = round.is_multiple_of(TIDY_EVERY);
         let tended = tokio::task::spawn_blocking(move || {
             if let Ok(trust) = store.read(|db| db.shared_trust()) {
                 clock.raise(trust.newest_signed_time());

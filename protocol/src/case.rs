@@ -237,14 +237,15 @@ impl Case {
                     && later.void.is_none()
             })
         };
-        self.timeline
-            .iter()
-            .filter_map(move |event| match &event.body {
-                ActBody::Attach(attach) if event.void.is_none() && !taken_back(event) => {
-                    Some((event, attach))
-                }
-                _ => None,
-            })
+        self.timeline.iter().filter_map(move |event| {
+            let counts = event.void.is_none() && !taken_back(event);
+            if let ActBody::Attach(attach) = &event.body
+                && counts
+            {
+                return Some((event, attach));
+            }
+            None
+        })
     }
 
     /// Materials promised for later at acceptance: indexes into the item's list.

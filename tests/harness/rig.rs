@@ -227,10 +227,8 @@ impl Rig {
 
     /// Asks a machine over its control socket; `None` when nobody answers there.
     fn ask(&self, at: usize, request: &Request) -> Option<Result<Value, Failure>> {
-        let asked = self
-            .runtime
-            .block_on(control_socket::ask(self.dir(at), request));
-        asked
+        self.runtime
+            .block_on(control_socket::ask(self.dir(at), request))
     }
 
     /// Unplugs a machine, or plugs it in again; one that is off finds it so when it starts.

@@ -93,7 +93,7 @@ impl Meeting {
                 }
                 self.probe = None;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             () = &mut self.home => Interrupt::Again,

@@ -368,6 +368,15 @@ impl Db {
         )
     }
 
+    /// Changes that came with their documents and wait for their entries.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn changes_ahead(&self) -> Result<u64> {
+        let count = self.first("SELECT count(*) FROM given", [], |r| r.get::<_, i64>(0))?;
+        Ok(count.unwrap_or(0).cast_unsigned())
+    }
+
     /// How far a snapshot came that is not settled yet.
     pub(super) fn snapshot_reached(&self) -> Result<Reached> {
         Ok(Reached(self.meta(REACHED)?.unwrap_or_default()))

@@ -332,7 +332,9 @@ mod tests {
                             }
                         }
                         Action::Refill => self.refills += 1,
-                        other => panic!("{other:?}"),
+                        other @ (Action::Holds(_) | Action::Gone(_) | Action::Spoiled(_)) => {
+                            panic!("{other:?}")
+                        }
                     }
                     assert!(asks.len() <= limits::BLOB_WINDOW_GROUPS as usize);
                 }

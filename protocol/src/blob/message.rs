@@ -111,9 +111,8 @@ pub fn decode(bytes: &[u8]) -> Result<BlobMessage, DecodeError> {
     }
     scan(bytes, DEPTH_MAX, ITEMS_MAX).map_err(DecodeError::Structure)?;
     let mut decoder = minicbor::Decoder::new(bytes);
-    let number = match (decoder.array(), decoder.u64()) {
-        (Ok(Some(2)), Ok(number)) => number,
-        (_, _) => return Err(DecodeError::Structure("a message is [number, content]")),
+    let (Ok(Some(2)), Ok(number)) = (decoder.array(), decoder.u64()) else {
+        return Err(DecodeError::Structure("a message is [number, content]"));
     };
     if !(20..=22).contains(&number) {
         return Err(DecodeError::Unknown(number));

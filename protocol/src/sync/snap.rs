@@ -26,7 +26,7 @@ use crate::{
 /// What [`Effect::ReadSnap`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// By [`snap::write`]; empty when there are no more documents.
+    /// By [`snap::write()`]; empty when there are no more documents.
     pub bytes: Vec<u8>,
     /// Where to go on; the caller keeps it.
     pub reached: Reached,

@@ -303,7 +303,7 @@ impl Run {
     }
 }
 
-/// Reads what [`write`] wrote. Who may have written it, and what, is the gate's to judge.
+/// Reads what [`write()`] wrote. Who may have written it, and what, is the gate's to judge.
 ///
 /// Bounded: the work by the bytes that are there, what is built by the limits of changes.
 ///

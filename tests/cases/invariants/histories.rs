@@ -76,10 +76,15 @@ fn equal_where_vectors_are(world: &mut World) {
             let theirs = scopes(world, *other);
             let mut shared = scopes(world, *one);
             shared.retain(|scope| theirs.contains(scope));
+            let ahead = [*one, *other]
+                .map(|at| world.db(at).changes_ahead().expect("rows are counted"))
+                .iter()
+                .any(|changes| *changes > 0);
             let [ours, theirs] =
                 [*one, *other].map(|at| world.db(at).digests(&shared).expect("digests read"));
             for (p, q) in ours.iter().zip(&theirs) {
-                if p.vector == q.vector && p != q {
+                // Documents of a first meeting come ahead of their logs.
+                if p.vector == q.vector && p != q && !ahead {
                     world.fail(&format!("{one} and {other}: {p:?} and {q:?}"));
                 }
             }

@@ -267,7 +267,7 @@ impl Rig {
             self.plug(at, false);
         }
         self.stop(machine);
-        copy(&kept, &self.dir(machine).to_owned());
+        copy(&kept, self.dir(machine));
         self.tape.forgets(machine);
         let _ended = self.start(machine);
         if works && machine == VILLAGE {

@@ -42,12 +42,6 @@ fn application(n: u8) -> DocId {
     case(SHIQIAO, n).doc(Kind::Application)
 }
 
-fn waiting(db: &Db) -> i64 {
-    db.first("SELECT count(*) FROM given", [], |r| r.get(0))
-        .unwrap()
-        .unwrap()
-}
-
 fn sheet_of(db: &Db, id: DocId) -> Sheet {
     let scopes: Vec<Scope> = id.scope().into_iter().collect();
     let part = db
@@ -70,7 +64,7 @@ fn a_new_machine_has_every_document_before_the_first_log() {
         true
     });
     assert!(packs > 0);
-    assert_eq!(waiting(&town), 0);
+    assert_eq!(town.changes_ahead().unwrap(), 0);
     assert_equal(&town, &hub);
     assert!(town.verify().unwrap().is_sound());
 }
@@ -105,7 +99,7 @@ fn a_snapshot_cut_after_any_message_goes_on_where_it_was() {
             }
             true
         });
-        assert_eq!(waiting(&town), 0, "cut after {cut}");
+        assert_eq!(town.changes_ahead().unwrap(), 0, "cut after {cut}");
         assert_equal(&town, &hub);
         assert!(town.verify().unwrap().is_sound(), "cut after {cut}");
         let all = hub.counts().unwrap().0;
@@ -122,7 +116,7 @@ fn work_on_a_document_that_came_ahead_of_its_log_is_kept() {
     meet_until(&county, &mut town, &mut hub, 1, &mut |town, _sent| {
         town.counts().unwrap().0 < 5
     });
-    assert!(waiting(&town) > 0);
+    assert!(town.changes_ahead().unwrap() > 0);
     write(&mut town, case(SHIQIAO, 1).doc(Kind::Handling), "已核");
     meet(&county, &mut town, &mut hub);
     assert_equal(&town, &hub);
