@@ -12,7 +12,7 @@ use std::{
 use harness::world::World;
 
 /// Histories in an ordinary run.
-const HISTORIES: u64 = 1_000;
+const HISTORIES: u64 = 500;
 /// Steps of one history.
 const STEPS: usize = 120;
 
