@@ -173,15 +173,7 @@ fn peer(row: &PeerRow, now: Millis) -> PeerView {
         custody: moment(row.custody_at),
         last: moment(row.last_session_at),
         spare: row.carrier.as_deref() == Some("tcp"),
-        beginning: row.beginning.map(|so_far| {
-            format!(
-                "首次同步：已到 {} 份，还差 {} 份 · {} · 每秒 {}",
-                so_far.documents,
-                so_far.left,
-                words::bytes(so_far.bytes),
-                words::bytes(so_far.bytes_per_s)
-            )
-        }),
+        beginning: row.beginning.map(|so_far| so_far.zh()),
     }
 }
 
@@ -249,6 +241,7 @@ mod tests {
     async fn a_link_by_tcp_says_so() {
         let page = Browser::agent(FakeDesk::township()).get("/sync").await;
         page.has("已连接").has("经 TCP 备用线路");
+        page.has("首次同步：已到 1200 份，还差 8800 份 · 1.0 MB · 每秒 12.0 KB");
         let page = Browser::agent(FakeDesk::village()).get("/sync").await;
         page.has_not("TCP");
     }

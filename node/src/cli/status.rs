@@ -1,7 +1,8 @@
 //! `cuntong status`
 
 use cuntong_protocol::role::Level;
-use cuntong_web::desk::{Habits, next_call};
+use cuntong_web::desk::{Beginning, Habits, next_call};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -50,6 +51,9 @@ fn words(status: &Value) -> String {
         }
         if !reason.is_empty() {
             out.push_str(&format!("({reason})"));
+        }
+        if let Ok(Some(beginning)) = Option::<Beginning>::deserialize(&peer["beginning"]) {
+            out.push_str(&format!(",{}", beginning.zh()));
         }
         if let Some(seconds) = peer["next_try_s"].as_u64() {
             let next = next_call(text(peer, "next_why"), seconds);

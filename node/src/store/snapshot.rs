@@ -1,6 +1,6 @@
 //! Documents ahead of their logs: what a new machine is given first, and what it makes of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use cuntong_protocol::{
     document::change_facts,
@@ -41,8 +41,12 @@ struct Walk {
     /// The last document of the last stage.
     #[cbor(n(4), with = "minicbor::bytes")]
     doc: [u8; 16],
+    /// Documents that are still to come, by what was held at the beginning.
     #[n(5)]
-    sent: u64,
+    left: u64,
+    /// The order is read off the rows of cases; else all documents come as what is no case does.
+    #[n(6)]
+    by_rows: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -58,17 +62,6 @@ enum Stage {
 }
 
 impl Walk {
-    fn begin(at: Millis) -> Self {
-        Self {
-            given: at,
-            stage: Stage::Open,
-            site: 0,
-            before: i64::MAX,
-            doc: [0xff; 16],
-            sent: 0,
-        }
-    }
-
     fn enter(&mut self, stage: Stage) {
         (self.stage, self.site, self.before) = (stage, 0, i64::MAX);
     }
@@ -105,8 +98,7 @@ impl Db {
         let most = most.min(limits::SNAP_PART_BYTES);
         let mut gather = Gather {
             scopes: &scopes,
-            // Words of another node, or of another version: from the beginning.
-            walk: minicbor::decode(&reached.0).unwrap_or_else(|_other| Walk::begin(at)),
+            walk: self.walk_from(&scopes, reached, at)?,
             sheets: Vec::new(),
             bytes: 0,
             most,
@@ -131,11 +123,9 @@ impl Db {
             });
         }
         let Gather { walk, sheets, .. } = gather;
-        let left = if walk.stage == Stage::Done {
-            0
-        } else {
-            let all = self.documents_in(&scopes)?;
-            all.saturating_sub(walk.sent).max(1)
+        let left = match walk.stage {
+            Stage::Done => 0,
+            Stage::Open | Stage::Closed | Stage::Rest => walk.left.max(1),
         };
         let words = minicbor::to_vec(walk).map_err(|_infallible| StoreError::Damaged("a walk"))?;
         Ok(Part {
@@ -147,6 +137,25 @@ impl Db {
             reached: Reached(words),
             left,
             given: walk.given,
+        })
+    }
+
+    /// Where a snapshot goes on. Words of another node or version, and rows that are being made again
+    /// (a new version, a new catalogue), begin it anew: what the receiver has already stays as it is.
+    fn walk_from(&self, scopes: &BTreeSet<Scope>, reached: &Reached, at: Millis) -> Result<Walk> {
+        let rows = !self.derived.cases.is_empty() && !self.is_stale()?;
+        let walk: Option<Walk> = minicbor::decode(&reached.0).ok();
+        if let Some(walk) = walk.filter(|walk| rows || !walk.by_rows) {
+            return Ok(walk);
+        }
+        Ok(Walk {
+            given: walk.map_or(at, |walk| walk.given),
+            stage: Stage::Open,
+            site: 0,
+            before: i64::MAX,
+            doc: [0xff; 16],
+            left: self.documents_in(scopes)?,
+            by_rows: rows,
         })
     }
 
@@ -165,7 +174,7 @@ impl Db {
 
     /// Cases of the walk's stage; whether all of them are through.
     fn gather_cases(&self, gather: &mut Gather<'_>) -> Result<bool> {
-        if self.derived.cases.is_empty() {
+        if !gather.walk.by_rows {
             return Ok(true);
         }
         let is_case = |scope: &&Scope| scope.kind != Kind::Notice;
@@ -203,11 +212,11 @@ impl Db {
         Ok(true)
     }
 
-    /// Documents that are no cases, or all where no rows are kept; whether all are through.
+    /// Documents that are no cases, or all where no rows serve; whether all are through.
     fn gather_rest(&self, gather: &mut Gather<'_>) -> Result<bool> {
-        let cases = !self.derived.cases.is_empty();
+        let by_rows = gather.walk.by_rows;
         let rest = gather.scopes.iter().rev();
-        for scope in rest.filter(|s| s.kind == Kind::Notice || !cases) {
+        for scope in rest.filter(|s| s.kind == Kind::Notice || !by_rows) {
             loop {
                 let ids = self.all(
                     "SELECT id FROM document WHERE kind = ?1 AND site = ?2 AND id < ?3
@@ -243,18 +252,18 @@ impl Db {
             [&id.0[..]],
             |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?)),
         )?;
-        gather.walk.sent += u64::from(!rows.is_empty());
+        let some = u64::from(!rows.is_empty());
+        gather.walk.left = gather.walk.left.saturating_sub(some);
         let bytes: usize = rows.iter().map(|(_, body)| body.len()).sum();
         if bytes == 0 || bytes > limits::SNAP_SHEET_BYTES_MAX {
             return Ok(());
         }
         let mut changes = Vec::new();
         for (log, body) in rows {
-            let writer = match gather.writers.get(&log) {
-                Some(writer) => *writer,
-                None => self.log_of(log)?.writer,
+            let writer = match gather.writers.entry(log) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => *new.insert(self.log_of(log)?.writer),
             };
-            let _same = gather.writers.insert(log, writer);
             let Some(known) = Known::of_chunk(&body) else {
                 return Ok(());
             };

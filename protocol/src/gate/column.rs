@@ -23,6 +23,12 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
+    /// Bytes with their length before them.
+    pub(crate) fn section(&mut self) -> Result<Cursor<'a>, Rule> {
+        let length = self.unsigned()?;
+        self.take(length).map(Cursor)
+    }
+
     pub(crate) fn byte(&mut self) -> Result<u8, Rule> {
         Ok(self.take(1)?[0])
     }

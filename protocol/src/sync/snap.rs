@@ -228,10 +228,6 @@ impl Session {
     /// A part is durable here.
     pub(super) fn snap_taken(&mut self, part: u32) {
         self.snap.taking = self.snap.taking.saturating_sub(1);
-        // Their scopes' digests are others now.
-        for scope in self.shared.clone() {
-            self.proofs.unprove(scope);
-        }
         let answer = Snap {
             part,
             reached: Reached::default(),

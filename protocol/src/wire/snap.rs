@@ -362,10 +362,7 @@ impl<'a> Reader<'a> {
         for _desk in 0..desks {
             at_work.push(Desk::read(&mut cursor)?);
         }
-        let mut section = || {
-            let length = cursor.unsigned().ok()?;
-            cursor.take(length).ok().map(Cursor)
-        };
+        let mut section = || cursor.section().ok();
         let (places, unique, shapes) = (section()?, section()?, section()?);
         let (times, said, text) = (section()?, section()?, section()?);
         cursor.is_done().then_some(Self {

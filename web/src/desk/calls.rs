@@ -1,6 +1,6 @@
 //! When a node calls, in words.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::PeerRow;
 use crate::words;
@@ -53,11 +53,24 @@ impl PeerRow {
 }
 
 /// How far a first meeting came: documents arrive ahead of their logs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beginning {
     pub documents: u64,
     /// Still to come.
     pub left: u64,
     pub bytes: u64,
     pub bytes_per_s: u64,
+}
+
+impl Beginning {
+    /// In words.
+    pub fn zh(&self) -> String {
+        format!(
+            "首次同步：已到 {} 份，还差 {} 份 · {} · 每秒 {}",
+            self.documents,
+            self.left,
+            words::bytes(self.bytes),
+            words::bytes(self.bytes_per_s)
+        )
+    }
 }

@@ -7,9 +7,9 @@ use cuntong_protocol::{
     text::Private,
 };
 use cuntong_web::desk::{
-    BundleOffer, CaseCustody, CaseRow, Custody, FilesStanding, Habits, JobState, NodeRow,
-    OfferState, PeerRow, RejectionRow, Resident, SessionRow, Site, StickJob, StickPeer, StickPlace,
-    Sticks, SyncPage,
+    Beginning, BundleOffer, CaseCustody, CaseRow, Custody, FilesStanding, Habits, JobState,
+    NodeRow, OfferState, PeerRow, RejectionRow, Resident, SessionRow, Site, StickJob, StickPeer,
+    StickPlace, Sticks, SyncPage,
 };
 
 use super::{NOW, site_id};
@@ -230,7 +230,12 @@ pub(crate) fn sync(
         custody_at: Some(NOW.after(-20 * 3_600_000)),
         last_session_at: Some(NOW.after(-20 * 3_600_000)),
         carrier: reason.is_none().then(|| "tcp".to_owned()),
-        beginning: None,
+        beginning: reason.is_none().then_some(Beginning {
+            documents: 1_200,
+            left: 8_800,
+            bytes: 1_048_576,
+            bytes_per_s: 12_288,
+        }),
     };
     let session = |hours: i64, sent, received, repaired| SessionRow {
         at: NOW.after(-hours * 3_600_000),

@@ -81,10 +81,7 @@ impl<'a, S: Shelf> Unpacker<'a, S> {
         for _log in 0..others {
             logs.push(log(&mut cursor, pack.log.scope)?);
         }
-        let mut section = || {
-            let length = cursor.unsigned().ok()?;
-            cursor.take(length).ok().map(Cursor)
-        };
+        let mut section = || cursor.section().ok();
         let (places, shapes, times) = (section()?, section()?, section()?);
         let (said, text) = (section()?, section()?);
         cursor.is_done().then(|| Self {
