@@ -19,7 +19,6 @@ mod tests;
 mod windows;
 
 use settings::SETTINGS;
-pub(crate) use settings::show_transfers as shown;
 pub use windows::Windows;
 
 /// The file in the state directory.
@@ -91,31 +90,31 @@ impl Link {
 }
 
 /// When attached files may move over links.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transfers {
     Always,
     Off,
-    /// From that minute of the day up to another, local time; over midnight where the second is
-    /// the smaller one.
-    Between(u16, u16),
+    /// In these alone.
+    Within(Windows),
 }
 
 impl Transfers {
     /// Whether files may move at that moment.
-    pub fn allow(self, now: Millis) -> bool {
-        const MINUTE_MS: i64 = 60_000;
+    pub fn allow(&self, now: Millis) -> bool {
         match self {
             Self::Always => true,
             Self::Off => false,
-            Self::Between(from, until) => {
-                let minute = (now.0.div_euclid(MINUTE_MS) + 8 * 60).rem_euclid(24 * 60);
-                let minute = u16::try_from(minute).unwrap_or(0);
-                if from <= until {
-                    (from..until).contains(&minute)
-                } else {
-                    minute >= from || minute < until
-                }
-            }
+            Self::Within(windows) => windows.is_open(now),
+        }
+    }
+}
+
+impl fmt::Display for Transfers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Always => f.write_str("always"),
+            Self::Off => f.write_str("off"),
+            Self::Within(windows) => windows.fmt(f),
         }
     }
 }

@@ -94,7 +94,7 @@ impl NodeDesk {
     pub fn with_files(mut self, blobs: Blobs, link: &config::Link) -> Self {
         self.files = Some(files::Files {
             blobs,
-            attachments: link.attachments,
+            attachments: link.attachments.clone(),
             metered: link.metered,
         });
         self

@@ -121,7 +121,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "附件何时传输:always 随时;off 不传;如 20:00-06:00 只在这段时间",
         link.attachments,
         transfers,
-        |when: &Transfers| show_transfers(*when)
+        ToString::to_string
     ),
     setting!(
         "link.metered",
@@ -272,31 +272,13 @@ fn show_mib(bytes: &u64) -> String {
 }
 
 fn transfers(text: &str) -> Result<Transfers, String> {
-    let minute = |text: &str| -> Option<u16> {
-        let (hour, minute) = text.trim().split_once(':')?;
-        let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-        (hour < 24 && minute < 60).then_some(60 * hour + minute)
-    };
     match text {
         "always" => Ok(Transfers::Always),
         "off" => Ok(Transfers::Off),
-        window => {
-            let both = window.split_once('-');
-            let both = both.and_then(|(from, until)| Some((minute(from)?, minute(until)?)));
-            match both {
-                Some((from, until)) if from != until => Ok(Transfers::Between(from, until)),
-                Some(_) | None => Err("应为 always、off 或如 20:00-06:00".to_owned()),
-            }
-        }
-    }
-}
-
-pub(crate) fn show_transfers(when: Transfers) -> String {
-    let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    match when {
-        Transfers::Always => "always".to_owned(),
-        Transfers::Off => "off".to_owned(),
-        Transfers::Between(from, until) => format!("{}-{}", clock(from), clock(until)),
+        windows => match Windows::parse(windows) {
+            Ok(windows) if windows.any() => Ok(Transfers::Within(windows)),
+            Ok(_) | Err(_) => Err("应为 always、off 或如 20:00-06:00".to_owned()),
+        },
     }
 }
 

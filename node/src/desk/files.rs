@@ -145,11 +145,10 @@ impl Files {
         if self.metered {
             why.push("线路按流量计费，附件暂停；办件照常。".to_owned());
         } else if !self.attachments.allow(desk.clock.now()) {
-            why.push(match self.attachments {
+            why.push(match &self.attachments {
                 Transfers::Off => "已设为不传附件；办件照常。".to_owned(),
-                Transfers::Always | Transfers::Between(..) => {
-                    let window = crate::config::shown(self.attachments);
-                    format!("附件只在 {window} 传；办件照常。")
+                when @ (Transfers::Always | Transfers::Within(_)) => {
+                    format!("附件只在 {when} 传；办件照常。")
                 }
             });
         }

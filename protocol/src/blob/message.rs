@@ -4,7 +4,7 @@
 use super::Blob;
 use crate::{
     limits,
-    wire::codec::{DecodeError, scan},
+    wire::codec::{self, Bounds, DecodeError},
 };
 
 /// The minor version since which files are spoken of.
@@ -90,15 +90,7 @@ pub enum Word {
 
 /// The bytes of a message, without the length before them.
 pub fn encode(message: &BlobMessage) -> Vec<u8> {
-    let mut out = Vec::new();
-    match minicbor::encode(message, &mut out) {
-        Ok(()) => out,
-        Err(error) => match error.into_write() {
-            Some(never) => match never {},
-            // No encoder of ours reports an error of its own.
-            None => out,
-        },
-    }
+    codec::bytes_of(message)
 }
 
 /// The message these bytes are.
@@ -106,18 +98,13 @@ pub fn encode(message: &BlobMessage) -> Vec<u8> {
 /// # Errors
 /// [`DecodeError`]; `Unknown` alone may be skipped, when the peer speaks a newer minor version.
 pub fn decode(bytes: &[u8]) -> Result<BlobMessage, DecodeError> {
-    if bytes.len() > FRAME_BYTES_MAX {
-        return Err(DecodeError::TooLong(bytes.len()));
-    }
-    scan(bytes, DEPTH_MAX, ITEMS_MAX).map_err(DecodeError::Structure)?;
-    let mut decoder = minicbor::Decoder::new(bytes);
-    let (Ok(Some(2)), Ok(number)) = (decoder.array(), decoder.u64()) else {
-        return Err(DecodeError::Structure("a message is [number, content]"));
+    let bounds = Bounds {
+        bytes: FRAME_BYTES_MAX,
+        depth: DEPTH_MAX,
+        items: ITEMS_MAX,
+        numbers: 20..=22,
     };
-    if !(20..=22).contains(&number) {
-        return Err(DecodeError::Unknown(number));
-    }
-    let message = minicbor::decode(bytes).map_err(|e| DecodeError::Content(e.to_string()))?;
+    let message = codec::message_of(bytes, &bounds)?;
     if let BlobMessage::States(states) = &message
         && states.len() > STATES_MAX
     {

@@ -5,6 +5,8 @@
 //! nesting, number of items and every declared length against the bytes that are there; only
 //! then are values built, and [`bounds`] checks the counts the message's own type allows.
 
+use std::ops::RangeInclusive;
+
 use crate::{
     limits,
     log::{Batch, Receipt, Rejection},
@@ -32,6 +34,11 @@ pub enum DecodeError {
 /// The bytes of a message. A message built within `limits` is at most
 /// [`limits::MESSAGE_BYTES_MAX`] long.
 pub fn encode(message: &Message) -> Vec<u8> {
+    bytes_of(message)
+}
+
+/// What is encoded into memory cannot fail.
+pub(crate) fn bytes_of<M: minicbor::Encode<()>>(message: &M) -> Vec<u8> {
     let mut out = Vec::new();
     match minicbor::encode(message, &mut out) {
         Ok(()) => out,
@@ -48,19 +55,40 @@ pub fn encode(message: &Message) -> Vec<u8> {
 /// # Errors
 /// [`DecodeError`]; `Unknown` alone may be skipped, when the peer speaks a newer minor version.
 pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
-    if bytes.len() > limits::MESSAGE_BYTES_MAX {
-        return Err(DecodeError::TooLong(bytes.len()));
-    }
-    scan(bytes, limits::CBOR_DEPTH_MAX, limits::MESSAGE_ITEMS_MAX)
-        .map_err(DecodeError::Structure)?;
-    let number = number(bytes)?;
-    if !(1..=NUMBER_MAX).contains(&number) {
-        return Err(DecodeError::Unknown(number));
-    }
-    let message: Message =
-        minicbor::decode(bytes).map_err(|e| DecodeError::Content(e.to_string()))?;
+    let bounded = Bounds {
+        bytes: limits::MESSAGE_BYTES_MAX,
+        depth: limits::CBOR_DEPTH_MAX,
+        items: limits::MESSAGE_ITEMS_MAX,
+        numbers: 1..=NUMBER_MAX,
+    };
+    let message = message_of(bytes, &bounded)?;
     bounds(&message)?;
     Ok(message)
+}
+
+/// What the messages of one kind of stream keep within.
+pub(crate) struct Bounds {
+    pub bytes: usize,
+    pub depth: usize,
+    pub items: usize,
+    /// Of the messages that are known here.
+    pub numbers: RangeInclusive<u64>,
+}
+
+/// The message these bytes are, of any kind of stream: cap before structure before content.
+pub(crate) fn message_of<'b, M: minicbor::Decode<'b, ()>>(
+    bytes: &'b [u8],
+    bounds: &Bounds,
+) -> Result<M, DecodeError> {
+    if bytes.len() > bounds.bytes {
+        return Err(DecodeError::TooLong(bytes.len()));
+    }
+    scan(bytes, bounds.depth, bounds.items).map_err(DecodeError::Structure)?;
+    let number = number(bytes)?;
+    if !bounds.numbers.contains(&number) {
+        return Err(DecodeError::Unknown(number));
+    }
+    minicbor::decode(bytes).map_err(|e| DecodeError::Content(e.to_string()))
 }
 
 fn number(bytes: &[u8]) -> Result<u64, DecodeError> {
