@@ -88,7 +88,7 @@ fn recount(node: &Node) -> Result<Recounted, StoreError> {
 fn told(db: &Db, recounted: &Recounted, whole: &Whole) -> Result<serde_json::Value, StoreError> {
     let trust = db.trust()?;
     let places = trust.places();
-    let peer = trust.roster().node(whole.peer);
+    let peer = trust.node(whole.peer);
     let mine: BTreeSet<_> = policy::scopes_read_by(places, db.site()?)
         .into_iter()
         .collect();

@@ -273,7 +273,7 @@ fn find<'a>(
 }
 
 fn sender(trust: &Trust, own: SiteId, from: NodeId) -> Result<(&NodeEntry, Peer), Failure> {
-    let entry = trust.roster().node(from);
+    let entry = trust.node(from);
     let entry = entry.ok_or_else(|| {
         Failure::new(
             Exit::NotPermitted,

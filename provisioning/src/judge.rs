@@ -155,7 +155,7 @@ fn moved(identity: &Identity, known: &Known) -> bool {
 }
 
 fn listed<'t>(spki: &[u8; 32], trust: &'t Trust) -> Result<&'t NodeEntry, Refused> {
-    let entry = trust.roster().by_spki(spki).ok_or(Refused::NotListed)?;
+    let entry = trust.by_spki(spki).ok_or(Refused::NotListed)?;
     match entry.status {
         NodeStatus::Active => Ok(entry),
         NodeStatus::Suspended => Err(Refused::Suspended),

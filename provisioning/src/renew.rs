@@ -43,7 +43,6 @@ pub fn renew(
     }
     still_listed(&peer.spki, trust)?;
     let entry = trust
-        .roster()
         .by_spki(&peer.spki)
         .filter(|n| n.node == peer.node)
         .ok_or(Refused::NotListed)?;

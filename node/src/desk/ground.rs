@@ -55,7 +55,7 @@ impl<'a> Ground<'a> {
     pub(crate) fn of(db: &'a Db, now: Millis, sending: bool) -> Result<Self> {
         let trust = db.trust()?;
         let node = db.identity()?.node;
-        let entry = trust.roster().node(node).ok_or(StoreError::NotEnrolled)?;
+        let entry = trust.node(node).ok_or(StoreError::NotEnrolled)?;
         let place = trust
             .places()
             .site(entry.site)
@@ -126,13 +126,13 @@ impl<'a> Ground<'a> {
 
     /// Site and level of a node of the roster, whatever its status.
     pub(crate) fn node_site(&self, node: NodeId) -> Option<(SiteId, Level)> {
-        let site = self.trust.roster().node(node)?.site;
+        let site = self.trust.node(node)?.site;
         Some((site, self.trust.places().site(site)?.level))
     }
 
     /// What people call a node: its site, and its number when the site has several.
     pub(crate) fn node_name(&self, node: NodeId) -> String {
-        let Some(entry) = self.trust.roster().node(node) else {
+        let Some(entry) = self.trust.node(node) else {
             return node.to_string();
         };
         let name = self.site_name(entry.site);

@@ -20,10 +20,7 @@ const LEAP: u32 = 100;
 pub(crate) fn next(db: &Db, now: Millis) -> Result<String> {
     let identity = db.identity()?;
     let trust = db.trust()?;
-    let entry = trust
-        .roster()
-        .node(identity.node)
-        .ok_or(StoreError::NotEnrolled)?;
+    let entry = trust.node(identity.node).ok_or(StoreError::NotEnrolled)?;
     let place = trust
         .places()
         .site(entry.site)

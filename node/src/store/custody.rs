@@ -39,7 +39,7 @@ impl Db {
         self.transact(|db| {
             let mut new = Vec::new();
             for receipt in receipts {
-                let holder = trust.roster().node(receipt.holder);
+                let holder = trust.node(receipt.holder);
                 if !holder.is_some_and(|h| receipt.verify(&h.sign_key)) {
                     tracing::warn!(holder = %receipt.holder, "a receipt is not genuine");
                     continue;
@@ -263,7 +263,7 @@ impl Db {
 
     pub(super) fn level_of(&self, node: NodeId) -> Option<(SiteId, Level)> {
         let trust = self.trust().ok()?;
-        let site = trust.roster().node(node)?.site;
+        let site = trust.node(node)?.site;
         Some((site, trust.places().site(site)?.level))
     }
 

@@ -93,7 +93,7 @@ impl Db {
     /// [`StoreError::NotEnrolled`] when neither says.
     pub fn site(&self) -> Result<SiteId> {
         let node = self.identity()?.node;
-        if let Some(entry) = self.trust().ok().and_then(|t| t.roster().node(node)) {
+        if let Some(entry) = self.trust().ok().and_then(|t| t.node(node)) {
             return Ok(entry.site);
         }
         let promised = self.meta("site")?.and_then(|b| b.try_into().ok());

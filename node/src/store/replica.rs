@@ -64,7 +64,7 @@ impl Records for Db {
 
     fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>)> {
         let trust = self.trust()?;
-        let writer = trust.roster().node(log.writer.node);
+        let writer = trust.node(log.writer.node);
         Ok((self.log_head(&log)?, writer.map(|node| node.sign_key)))
     }
 
@@ -141,7 +141,7 @@ impl Replica for Linked<'_> {
         let trust = self.db.shared_trust()?;
         let mut news = Vec::new();
         for mut sighting in sightings {
-            let site = trust.roster().node(sighting.node).map(|n| n.site);
+            let site = trust.node(sighting.node).map(|n| n.site);
             if sighting.node == peer.node
                 || !site.is_some_and(|site| trust.places().covers(peer.site, site))
             {
@@ -302,9 +302,9 @@ impl Linked<'_> {
     fn sightings_below(&self) -> Result<Vec<Sighting>> {
         let trust = self.db.trust()?;
         let own = self.db.identity()?.node;
-        let own_site = trust.roster().node(own).map(|n| n.site);
+        let own_site = trust.node(own).map(|n| n.site);
         let below = |node| {
-            let site = trust.roster().node(node).map(|n| n.site);
+            let site = trust.node(node).map(|n| n.site);
             node != own
                 && own_site
                     .zip(site)

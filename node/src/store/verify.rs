@@ -115,7 +115,7 @@ impl Db {
     }
 
     fn sign_key(&self, node: cuntong_protocol::id::NodeId) -> Option<[u8; 32]> {
-        if let Some(entry) = self.trust().ok().and_then(|t| t.roster().node(node)) {
+        if let Some(entry) = self.trust().ok().and_then(|t| t.node(node)) {
             return Some(entry.sign_key);
         }
         let identity = self.identity().ok().filter(|i| i.node == node)?;

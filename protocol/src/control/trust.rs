@@ -1,12 +1,20 @@
 //! What a node believes of its county: the chain of authorities and the newest of the rest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
-    Catalogue, ControlKey, ControlKind, Credentials, Directory, Places, Roster,
+    Catalogue, ControlKey, ControlKind, Credentials, Directory, NodeEntry, Places, Roster,
     signed::{Authority, Body, Content, County, SUITE, Signed, TrustError},
 };
-use crate::{calendar::Calendar, id::SiteId, limits::CONTROL_VERSION_JUMP_MAX, time::Millis};
+use crate::{
+    calendar::Calendar,
+    id::{NodeId, SiteId},
+    limits::CONTROL_VERSION_JUMP_MAX,
+    time::Millis,
+};
 
 /// The verified control documents of one county.
 #[derive(Debug, Clone)]
@@ -17,11 +25,31 @@ pub struct Trust {
     authority: Authority,
     newest: BTreeMap<ControlKey, Held>,
     roster: Roster,
+    listed: Arc<Listed>,
     places: Places,
     directory: Directory,
     catalogue: Catalogue,
     calendar: Calendar,
     credentials: BTreeMap<SiteId, Credentials>,
+}
+
+/// Where in the roster a node stands: it is asked for with every call, message and entry.
+#[derive(Debug, Default)]
+struct Listed {
+    by_node: BTreeMap<NodeId, usize>,
+    by_spki: BTreeMap<[u8; 32], usize>,
+}
+
+impl Listed {
+    /// As a search from the front would find them.
+    fn of(roster: &Roster) -> Self {
+        let mut listed = Self::default();
+        for (at, entry) in roster.nodes.iter().enumerate() {
+            listed.by_node.entry(entry.node).or_insert(at);
+            listed.by_spki.entry(entry.spki).or_insert(at);
+        }
+        listed
+    }
 }
 
 /// One document as it came, and what it is.
@@ -80,6 +108,7 @@ impl Trust {
             authority,
             newest: BTreeMap::new(),
             roster: Roster::default(),
+            listed: Arc::default(),
             places: Places::default(),
             directory: Directory::default(),
             catalogue: Catalogue::default(),
@@ -154,7 +183,10 @@ impl Trust {
         }
         match signed.body()? {
             Body::Authority(_) => return Err(TrustError::UnknownSigner),
-            Body::Roster(body) => self.roster = body,
+            Body::Roster(body) => {
+                self.listed = Arc::new(Listed::of(&body));
+                self.roster = body;
+            }
             Body::Places(body) => self.places = body,
             Body::Directory(body) => self.directory = body,
             Body::Credentials(body) => {
@@ -285,6 +317,16 @@ impl Trust {
     /// The roster in force; empty before the first.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// The roster's entry of a node, as [`Roster::node`] finds it, without a search.
+    pub fn node(&self, node: NodeId) -> Option<&NodeEntry> {
+        self.roster.nodes.get(*self.listed.by_node.get(&node)?)
+    }
+
+    /// The entry of the machine that presents this TLS key, likewise.
+    pub fn by_spki(&self, spki: &[u8; 32]) -> Option<&NodeEntry> {
+        self.roster.nodes.get(*self.listed.by_spki.get(spki)?)
     }
 
     /// The sites.

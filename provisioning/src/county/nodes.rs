@@ -252,7 +252,6 @@ impl County {
     ) -> Result<Ticket, CountyError> {
         let site = self
             .trust
-            .roster()
             .node(node)
             .map(|n| n.site)
             .ok_or_else(|| CountyError::NoSuchNode(node.text()))?;

@@ -252,7 +252,6 @@ impl Joining {
             return Err(JoinError::OtherKey);
         }
         let entry = trust
-            .roster()
             .node(self.node())
             .filter(|n| n.status == NodeStatus::Active && n.spki == spki)
             .ok_or(JoinError::NotListed)?;

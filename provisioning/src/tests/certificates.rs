@@ -190,7 +190,7 @@ fn an_older_roster_does_not_bring_a_revoked_node_back() {
     }
     let refused = old.iter().filter(|document| trust.take(document).is_err());
     assert_eq!(refused.count(), 1);
-    let entry = trust.roster().node(village.node).unwrap();
+    let entry = trust.node(village.node).unwrap();
     assert_eq!(entry.status, NodeStatus::Revoked);
 }
 

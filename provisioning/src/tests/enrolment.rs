@@ -59,7 +59,7 @@ fn a_machine_joins_online_through_a_hub_that_cannot_list_it() {
     let mut hub = Hub::of(&mut s);
     let joining = s.machine(SHIQIAO);
     assert!(matches!(hub.talk(&joining, NOW).unwrap(), Step::Wait));
-    assert!(hub.joined.trust.roster().node(joining.node()).is_none());
+    assert!(hub.joined.trust.node(joining.node()).is_none());
 
     let waiting = hub.book.binding(&joining.ticket().id()).unwrap().unwrap();
     let issued = s
@@ -75,7 +75,7 @@ fn a_machine_joins_online_through_a_hub_that_cannot_list_it() {
         (joined.site, level(&joined), joined.slot),
         (SHIQIAO, Level::Village, 1)
     );
-    let entry = hub.joined.trust.roster().node(joining.node()).unwrap();
+    let entry = hub.joined.trust.node(joining.node()).unwrap();
     assert_eq!(entry.status, NodeStatus::Active);
     let judged = judge_peer(&joined.certificate, Side::Caller, NOW, &hub.joined.trust);
     assert_eq!(full(judged).unwrap().site, SHIQIAO);
@@ -166,7 +166,7 @@ fn a_ticket_two_machines_present_is_frozen_and_raises_an_alarm() {
         .grant(second.request(), true, &mut s.entropy, NOW)
         .unwrap_err();
     assert!(matches!(refused, CountyError::Refused(Refusal::Frozen)));
-    assert!(s.trust().roster().node(second.node()).is_none());
+    assert!(s.trust().node(second.node()).is_none());
 }
 
 #[test]

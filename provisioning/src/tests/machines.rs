@@ -20,7 +20,7 @@ fn a_provisional_node_works_from_the_stick_and_keeps_its_name_when_it_is_enrolle
         (SHIQIAO, Level::Village)
     );
     assert_eq!(provisional.trust.places().sites.len(), 4);
-    assert!(provisional.trust.roster().node(provisional.node).is_none());
+    assert!(provisional.trust.node(provisional.node).is_none());
     let joined = joining.finish(&s.grant(&joining)).unwrap();
     assert_eq!(
         joined.node, provisional.node,
@@ -56,7 +56,7 @@ fn a_machine_in_place_of_another_ends_the_other() {
         (SHIQIAO, 2),
         "case numbers are never given twice"
     );
-    let old = s.trust().roster().node(old.node).unwrap();
+    let old = s.trust().node(old.node).unwrap();
     assert_eq!(
         (old.status, old.cutoff),
         (NodeStatus::Replaced, Some(NOW.after(DAY)))

@@ -74,8 +74,7 @@ async fn a_ticket_is_no_way_around_the_roster() {
     hub.hear(&land.county);
     until("heard", || {
         let ground = hub.links.0.ground();
-        ground.trust.roster().node(node).unwrap().status
-            == cuntong_protocol::control::NodeStatus::Revoked
+        ground.trust.node(node).unwrap().status == cuntong_protocol::control::NodeStatus::Revoked
     })
     .await;
     let case = village.log_case();

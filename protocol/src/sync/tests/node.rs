@@ -391,7 +391,7 @@ impl Replica for Node {
     fn keep(&mut self, _: &Peer, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, String> {
         let mut new = Vec::new();
         for receipt in receipts {
-            let holder = self.trust.roster().node(receipt.holder).unwrap();
+            let holder = self.trust.node(receipt.holder).unwrap();
             assert!(receipt.verify(&holder.sign_key));
             if !self.receipts.contains(&receipt) {
                 self.receipts.push(receipt.clone());

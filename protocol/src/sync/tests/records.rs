@@ -34,7 +34,7 @@ impl Records for Node {
 
     fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>), String> {
         let head = self.logs.get(&log).map_or(LogHead::START, Log::head);
-        let writer = self.trust.roster().node(log.writer.node);
+        let writer = self.trust.node(log.writer.node);
         Ok((head, writer.map(|node| node.sign_key)))
     }
 
