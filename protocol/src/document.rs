@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod facts;
+mod genesis;
 mod graph;
 mod reading;
 #[cfg(test)]
@@ -134,8 +135,7 @@ impl Doc {
     /// Bytes that do not load, or hold another document than `id`.
     pub fn load(id: DocId, snapshot: &[u8]) -> Result<Self, DocError> {
         let am = Automerge::load(snapshot).map_err(|e| DocError::Load(e.to_string()))?;
-        let genesis = Self::new(id);
-        let root = genesis.heads()[0];
+        let root = Self::genesis(id);
         if am.get_change_meta_by_hash(&hash_out(root)).is_none() {
             return Err(DocError::OtherDocument(id));
         }
@@ -158,6 +158,11 @@ impl Doc {
             deflate: true,
             retain_orphans: false,
         })
+    }
+
+    /// The hash of the change that every document of that id begins with.
+    pub fn genesis(id: DocId) -> ChangeHash {
+        genesis::hash(id)
     }
 
     pub fn id(&self) -> DocId {

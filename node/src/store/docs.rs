@@ -175,7 +175,7 @@ impl Db {
             |r| r.get(0),
         )?;
         let heads = doc.heads();
-        if heads == Doc::new(id).heads() {
+        if heads == [Doc::genesis(id)] {
             self.exec("DELETE FROM document WHERE id = ?1", [&id.0[..]])?;
             self.forget(id);
             let count = if old.is_some() { -1 } else { 0 };

@@ -54,6 +54,14 @@ fn every_node_makes_the_same_genesis_and_other_documents_make_another() {
     );
 }
 
+proptest! {
+    #[test]
+    fn a_genesis_is_told_from_the_id_alone(bytes: [u8; 16]) {
+        let id = DocId(bytes);
+        prop_assert_eq!(vec![Doc::genesis(id)], Doc::new(id).heads());
+    }
+}
+
 /// Golden: acts are signed facts that outlive every version of the program.
 #[test]
 fn the_bytes_of_an_act_never_change() {

@@ -251,9 +251,8 @@ impl<E> UnpackError<E> {
 }
 
 /// The genesis of a document, which no log holds.
-fn genesis(doc: DocId) -> Option<Known> {
-    let hash = *Doc::new(doc).heads().first()?;
-    Some(Known::of_genesis(hash))
+fn genesis(doc: DocId) -> Known {
+    Known::of_genesis(Doc::genesis(doc))
 }
 
 /// The entries so far of a batch that is packed or unpacked, before those of the store.

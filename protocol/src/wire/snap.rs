@@ -184,7 +184,7 @@ fn sheet_out(
         return None;
     }
     elide::unsigned(&mut out.places, sheet.changes.len() as u64);
-    let mut run = Run::new(sheet.id)?;
+    let mut run = Run::new(sheet.id);
     tables.seen.turn_to(sheet.id);
     for (writer, body) in &sheet.changes {
         change_out(&mut run, *writer, body, tables, out)?;
@@ -271,14 +271,14 @@ struct Run {
 }
 
 impl Run {
-    fn new(id: DocId) -> Option<Self> {
-        let genesis = *Doc::new(id).heads().first()?;
-        Some(Self {
+    fn new(id: DocId) -> Self {
+        let genesis = Doc::genesis(id);
+        Self {
             known: vec![Known::of_genesis(genesis)],
             heads: vec![genesis],
             own: BTreeMap::new(),
             at: Millis(made(&id.0[5..])),
-        })
+        }
     }
 
     fn heads(&self) -> &[ChangeHash] {
@@ -416,7 +416,7 @@ impl<'a> Reader<'a> {
         if count == 0 || count > limits::DOCUMENT_CHANGES_MAX {
             return None;
         }
-        let mut run = Run::new(id)?;
+        let mut run = Run::new(id);
         self.tables.seen.turn_to(id);
         let mut changes = Vec::new();
         for _change in 0..count {

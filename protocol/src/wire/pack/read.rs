@@ -256,7 +256,7 @@ impl<'a, S: Shelf> Unpacker<'a, S> {
         let mut hashes = Vec::new();
         let mut deps = Vec::new();
         if flags & DEPS == 0 {
-            let dep = own.or_else(|| genesis(doc)).ok_or(UnpackError::Unknown)?;
+            let dep = own.unwrap_or_else(|| genesis(doc));
             hashes.push(dep.hash);
             deps.push(dep);
         } else {
@@ -293,7 +293,7 @@ impl<'a, S: Shelf> Unpacker<'a, S> {
     fn dep(&mut self, doc: DocId) -> Result<(ChangeHash, Option<Known>), UnpackError<S::Error>> {
         match self.number()? {
             DEP_GENESIS => {
-                let genesis = genesis(doc).ok_or(UnpackError::Unknown)?;
+                let genesis = genesis(doc);
                 Ok((genesis.hash, Some(genesis)))
             }
             DEP_HASH => Ok((self.hash()?, None)),

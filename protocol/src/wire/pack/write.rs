@@ -166,9 +166,7 @@ impl<S: Shelf> Packer<'_, S> {
         if elide::join(parts).is_none_or(|(_, chunk)| chunk != body) {
             return Ok(false);
         }
-        let Some(expected) = own.or_else(|| genesis(doc)) else {
-            return Ok(false);
-        };
+        let expected = own.unwrap_or_else(|| genesis(doc));
         let mut flags = 0;
         let mut said = Vec::new();
         let mut deps = vec![expected];
@@ -203,7 +201,8 @@ impl<S: Shelf> Packer<'_, S> {
         dep: ChangeHash,
         said: &mut Vec<u8>,
     ) -> Result<Option<Known>, S::Error> {
-        if let Some(genesis) = genesis(doc).filter(|genesis| genesis.hash == dep) {
+        let genesis = genesis(doc);
+        if genesis.hash == dep {
             elide::unsigned(said, DEP_GENESIS);
             return Ok(Some(genesis));
         }
