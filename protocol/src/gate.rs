@@ -5,7 +5,7 @@
 //! passed a scan of our own, and then on a twin that is thrown away.
 //!
 //! [`batch`]: seal and chain, writer, scope, amount. [`Cost::within_quota`]: what the writer has cost
-//! this node of late. [`entry`] (and [`sheet`], of a whole document): structure, then what it writes, then the twin. All are total: they
+//! this node of late. [`entries`] (and [`sheet`], of a whole document): structure, then what it writes, then the twin. All are total: they
 //! answer, whatever the bytes. The build must unwind on
 //! panic; an executable that uses the gate should keep the panic hook from printing, because the
 //! message may quote content.
@@ -28,15 +28,15 @@ use crate::{
 
 mod chunk;
 pub(crate) mod column;
+mod line;
 mod quota;
 mod rule;
-mod sheet;
 #[cfg(test)]
 mod tests;
 
+pub use line::{Passed, entries, entry, sheet};
 pub use quota::Cost;
 pub use rule::Rule;
-pub use sheet::sheet;
 
 use chunk::Scanned;
 
@@ -132,7 +132,7 @@ fn amount(batch: &Batch) -> Result<(), Rule> {
 
 fn writer<'a>(batch: &Batch, ground: &Ground<'a>) -> Result<&'a NodeEntry, Rule> {
     let node = batch.log.writer.node;
-    ground.trust.roster().node(node).ok_or(Rule::UnknownWriter)
+    ground.trust.node(node).ok_or(Rule::UnknownWriter)
 }
 
 fn in_force(writer: &NodeEntry, sealed: Millis, ground: &Ground<'_>) -> Result<(), Rule> {
@@ -152,34 +152,6 @@ fn may_write(writer: &NodeEntry, scope: Scope, ground: &Ground<'_>) -> bool {
     level.is_some_and(|level| policy::writes(places, writer.site, level, scope))
 }
 
-/// Judges one entry of a good batch and gives the document with it. A change that is in the
-/// document already is admitted again.
-///
-/// # Errors
-/// The first rule it breaks; `doc` is untouched in any case.
-pub fn entry(doc: &Doc, entry: &Entry, writer: Writer, ground: &Ground<'_>) -> Result<Doc, Rule> {
-    let body = entry.body.as_deref().ok_or(Rule::Withheld)?;
-    if entry.doc != doc.id() {
-        return Err(Rule::OtherScope);
-    }
-    let scanned = scanned_as(body, writer)?;
-    if scanned.hash != entry.hash {
-        return Err(Rule::Hash);
-    }
-    if doc.has(entry.hash) {
-        return Ok(doc.fork());
-    }
-    let (_, facts) = judged(body, writer, &doc.history())?;
-    let there = There {
-        id: doc.id(),
-        acts: doc.act_count(),
-        has: &|act| doc.has_act(act),
-    };
-    content(&there, &facts, writer, ground)?;
-    catch_unwind(AssertUnwindSafe(|| try_on(doc, body, entry.hash)))
-        .map_err(|_panic| Rule::Panicked)?
-}
-
 /// A chunk's structure, when it is the writer's.
 fn scanned_as(body: &[u8], writer: Writer) -> Result<Scanned<'_>, Rule> {
     let scanned = chunk::scan(body)?;
@@ -188,23 +160,6 @@ fn scanned_as(body: &[u8], writer: Writer) -> Result<Scanned<'_>, Rule> {
     } else {
         Err(Rule::Writer)
     }
-}
-
-/// A change's structure and what it wrote, when it is the writer's and follows this history.
-fn judged<'a>(
-    body: &'a [u8],
-    writer: Writer,
-    history: &[Known],
-) -> Result<(Scanned<'a>, ChangeFacts), Rule> {
-    let scanned = scanned_as(body, writer)?;
-    if history.len() as u64 >= limits::DOCUMENT_CHANGES_MAX {
-        return Err(Rule::DocumentChanges);
-    }
-    continues(&scanned, history)?;
-    let facts = catch_unwind(|| change_facts(body))
-        .map_err(|_panic| Rule::Panicked)?
-        .map_err(|_parse| Rule::Apply)?;
-    Ok((scanned, facts))
 }
 
 /// Whether the change follows what its dependencies are: the one place in automerge's own order
@@ -255,32 +210,6 @@ fn knew_itself(scanned: &Scanned<'_>, seq: u64, by_hash: &BTreeMap<ChangeHash, &
     false
 }
 
-/// Applies the change on a twin and makes sure that what comes out can be stored, loaded and sent
-/// on. May panic: automerge does.
-fn try_on(doc: &Doc, body: &[u8], hash: ChangeHash) -> Result<Doc, Rule> {
-    let mut twin = doc.fork();
-    let applied = twin.apply(body).map_err(|_apply| Rule::Apply)?;
-    let again = stored(&twin)?;
-    let same = applied == hash
-        && again.heads() == twin.heads()
-        && again.change_bytes(hash).as_deref() == Some(body);
-    if same { Ok(again) } else { Err(Rule::Reload) }
-}
-
-/// The document as it comes back from its own bytes.
-fn stored(doc: &Doc) -> Result<Doc, Rule> {
-    let saved = doc.save();
-    if saved.len() > limits::DOCUMENT_BYTES_MAX {
-        return Err(Rule::DocumentBytes);
-    }
-    let again = Doc::load(doc.id(), &saved).map_err(|_load| Rule::Reload)?;
-    if again.reading().is_ok() && again.save() == saved {
-        Ok(again)
-    } else {
-        Err(Rule::Reload)
-    }
-}
-
 /// A document, as far as what is written to it must know.
 struct There<'a> {
     id: DocId,
@@ -327,10 +256,7 @@ fn content(
 /// comes from above was judged when it was young.
 fn powers(id: DocId, facts: &ChangeFacts, writer: Writer, ground: &Ground<'_>) -> Result<(), Rule> {
     let trust = ground.trust;
-    let node = trust
-        .roster()
-        .node(writer.node)
-        .ok_or(Rule::UnknownWriter)?;
+    let node = trust.node(writer.node).ok_or(Rule::UnknownWriter)?;
     let place = trust.places().site(node.site).ok_or(Rule::Scope)?;
     let scope = id.scope().ok_or(Rule::OtherScope)?;
     let (directory, places) = (trust.directory(), trust.places());

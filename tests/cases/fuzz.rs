@@ -259,8 +259,8 @@ fn change(bytes: &[u8], db: &Db) -> bool {
         upstream: false,
     };
     let taken = gate::entry(&Doc::new(doc), &entry, writer, &ground);
-    if let Ok(twin) = &taken {
-        assert!(twin.has(hash), "what is taken is in the document");
+    if let Ok(passed) = &taken {
+        assert!(passed.doc.has(hash), "what is taken is in the document");
     }
     taken.is_ok()
 }

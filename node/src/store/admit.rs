@@ -1,23 +1,19 @@
 //! What comes from elsewhere: through the gate, into the log, into the documents.
 
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     db::Db,
     epoch::Why,
     error::{Result, StoreError},
     log::{EntryState, Row1},
-    refuse::{HELD_REASON, HELD_RULE, Put},
+    refuse::Put,
 };
 use cuntong_protocol::{
     control::signed::Trust,
-    document::{Doc, change_facts},
-    gate::{self, BatchError, Rule},
-    id::{ChangeHash, DocId, NodeId},
+    document::Doc,
+    gate::{self, BatchError, Passed, Rule},
+    id::{ActId, DocId, NodeId},
     limits::{CLOCK_AHEAD_MS_MAX, EPOCHS_MAX},
     log::{Batch, Entry, LogHead, LogId, Rejection, Seal},
     sync::Admission,
@@ -25,24 +21,10 @@ use cuntong_protocol::{
     wire::{Fork, digest},
 };
 
+mod judge;
 mod waiting;
 
-/// Changes a document may have waiting for others: more than the logs of a few writers can bring
-/// in the wrong order, and few enough to be sorted out at once.
-const WAITING_MAX: i64 = 200;
-
-/// What the gate says of one entry.
-enum Verdict {
-    Accepted(Box<Doc>),
-    /// It came with its document and is in it.
-    Given,
-    Withheld,
-    Waiting,
-    Refused {
-        rule: String,
-        reason: String,
-    },
-}
+use judge::Verdict;
 
 /// One admission under way.
 struct Work {
@@ -50,7 +32,10 @@ struct Work {
     log: LogId,
     upstream: bool,
     now: Millis,
+    /// Documents with what was accepted.
     docs: BTreeMap<DocId, Doc>,
+    /// The acts of that.
+    acts: Vec<ActId>,
     rejections: Vec<Rejection>,
 }
 
@@ -61,6 +46,11 @@ impl Work {
             now: self.now,
             upstream: self.upstream,
         }
+    }
+
+    fn accept(&mut self, passed: Passed) {
+        self.acts.extend(passed.acts);
+        self.docs.insert(passed.doc.id(), passed.doc);
     }
 }
 
@@ -206,6 +196,7 @@ impl Db {
             upstream,
             now,
             docs: BTreeMap::new(),
+            acts: Vec::new(),
             rejections: Vec::new(),
         })
     }
@@ -278,17 +269,21 @@ impl Db {
         let identity = self.identity()?.clone();
         let row = self.log_row(&work.log)?;
         let mut head = self.log_head(&work.log)?;
+        let good = self.judge_together(work, &fresh.entries)?;
         for entry in &fresh.entries {
-            let verdict = self.judge(work, entry)?;
+            let verdict = if good.contains(&entry.doc) {
+                Verdict::Accepted
+            } else {
+                self.judge(work, entry)?
+            };
             let state = match &verdict {
-                Verdict::Accepted(_) | Verdict::Given => EntryState::Accepted,
+                Verdict::Accepted | Verdict::Given => EntryState::Accepted,
                 Verdict::Withheld => EntryState::Withheld,
                 Verdict::Waiting => EntryState::Waiting,
                 Verdict::Refused { .. } => EntryState::Refused,
             };
             head = self.append(row, head, entry, state, work.now)?;
             match verdict {
-                Verdict::Accepted(doc) => self.accept(work, *doc, entry)?,
                 Verdict::Refused { rule, reason } => {
                     self.refuse(work, head.seq, entry, rule, reason, identity.node)?;
                 }
@@ -298,7 +293,7 @@ impl Db {
                     self.tell_withheld(work, head.seq, entry, identity.node)?;
                 }
                 Verdict::Given => self.no_longer_given(entry.hash)?,
-                Verdict::Withheld | Verdict::Waiting => {}
+                Verdict::Accepted | Verdict::Withheld | Verdict::Waiting => {}
             }
         }
         self.put_seal(row, seal)?;
@@ -311,65 +306,6 @@ impl Db {
             self.begin_epoch(Why::Behind, work.now)?;
         }
         Ok(head)
-    }
-
-    fn judge(&self, work: &mut Work, entry: &Entry) -> Result<Verdict> {
-        if entry.body.is_none() {
-            return Ok(Verdict::Withheld);
-        }
-        if entry.body == self.given_change(entry.doc, entry.hash)? {
-            return Ok(Verdict::Given);
-        }
-        let doc = match work.docs.get(&entry.doc) {
-            Some(doc) => doc.fork(),
-            None => self.doc_or_new(entry.doc)?,
-        };
-        match gate::entry(&doc, entry, work.log.writer, &work.ground()) {
-            Ok(twin) => Ok(Verdict::Accepted(Box::new(twin))),
-            Err(Rule::Dependencies) => self.missing(&doc, entry),
-            Err(rule) => Ok(refused(rule)),
-        }
-    }
-
-    /// A change that names others which are not in the document: it waits for those that may
-    /// come, and falls with those that were refused.
-    fn missing(&self, doc: &Doc, entry: &Entry) -> Result<Verdict> {
-        let body = entry.body.as_deref().unwrap_or_default();
-        // Its structure passed the gate's own scan; what automerge makes of it is not certain.
-        let facts = catch_unwind(AssertUnwindSafe(|| change_facts(body)));
-        let Ok(Ok(facts)) = facts else {
-            return Ok(refused(Rule::Apply));
-        };
-        let missing: Vec<ChangeHash> = facts.deps.into_iter().filter(|d| !doc.has(*d)).collect();
-        if missing.is_empty() {
-            return Ok(refused(Rule::Dependencies));
-        }
-        for dep in missing {
-            if self.is_refused(doc.id(), dep)? {
-                return Ok(Verdict::Refused {
-                    rule: HELD_RULE.to_owned(),
-                    reason: HELD_REASON.to_owned(),
-                });
-            }
-        }
-        let waiting = self.first(
-            "SELECT count(*) FROM entry WHERE doc = ?1 AND state = 3",
-            [&doc.id().0[..]],
-            |r| r.get::<_, i64>(0),
-        )?;
-        if waiting.unwrap_or(0) >= WAITING_MAX {
-            return Ok(refused(Rule::Dependencies));
-        }
-        Ok(Verdict::Waiting)
-    }
-
-    fn accept(&mut self, work: &mut Work, doc: Doc, entry: &Entry) -> Result<()> {
-        let facts = change_facts(entry.body.as_deref().unwrap_or_default())?;
-        for (act, _) in facts.acts {
-            self.state.clock.observe(act, work.now, CLOCK_AHEAD_MS_MAX);
-        }
-        work.docs.insert(doc.id(), doc);
-        Ok(())
     }
 
     fn refuse(
@@ -422,16 +358,24 @@ impl Db {
 
     /// Stores the documents the work changed, lets in what waited for them, refreshes rows.
     fn finish_work(&mut self, work: &mut Work, me: NodeId) -> Result<()> {
+        for id in self.keep(work)? {
+            let held = self.settle_waiting(id, work.upstream, me, work.now)?;
+            work.rejections.extend(held);
+            self.refresh(id)?;
+        }
+        self.save_clock()
+    }
+
+    /// Stores the documents the work has changed so far, and says which.
+    fn keep(&mut self, work: &mut Work) -> Result<Vec<DocId>> {
+        for act in std::mem::take(&mut work.acts) {
+            self.state.clock.observe(act, work.now, CLOCK_AHEAD_MS_MAX);
+        }
         let docs = std::mem::take(&mut work.docs);
         for doc in docs.values() {
             self.put_doc(doc, work.now)?;
         }
-        for id in docs.keys() {
-            let held = self.settle_waiting(*id, work.upstream, me, work.now)?;
-            work.rejections.extend(held);
-            self.refresh(*id)?;
-        }
-        self.save_clock()
+        Ok(docs.into_keys().collect())
     }
 
     /// Takes an entry held without its change through the gate again.
@@ -445,7 +389,7 @@ impl Db {
             return Ok(());
         }
         match self.judge(work, entry)? {
-            Verdict::Accepted(doc) => {
+            Verdict::Accepted => {
                 self.set_state(stored, EntryState::Accepted, entry.body.as_deref())?;
                 self.exec(
                     "DELETE FROM rejection WHERE log = ?1 AND seq = ?2",
@@ -455,7 +399,7 @@ impl Db {
                     "DELETE FROM quarantine WHERE hash = ?1",
                     [&stored.hash.0[..]],
                 )?;
-                self.accept(work, *doc, entry)
+                Ok(())
             }
             Verdict::Waiting => self.set_state(stored, EntryState::Waiting, entry.body.as_deref()),
             Verdict::Given => {
@@ -472,12 +416,5 @@ impl Db {
                 self.refuse(work, stored.seq.cast_unsigned(), entry, rule, reason, me)
             }
         }
-    }
-}
-
-fn refused(rule: Rule) -> Verdict {
-    Verdict::Refused {
-        rule: rule.code().to_owned(),
-        reason: rule.zh().to_owned(),
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Scanned<'a> {
     pub(super) actor: &'a [u8],
     pub(super) seq: u64,
     pub(super) start_op: u64,
+    /// The number of its last operation.
+    pub(super) max_op: u64,
     /// Encoded, `others` of them.
     other_actors: &'a [u8],
     others: u64,
@@ -102,7 +104,7 @@ pub(super) fn scan(chunk: &[u8]) -> Result<Scanned<'_>, Rule> {
         return Err(Rule::Actors);
     }
     let other_actors = actors(&mut cursor, others)?;
-    columns(&mut cursor, others + 1, start_op)?;
+    let operations = columns(&mut cursor, others + 1, start_op)?;
     if !cursor.is_done() {
         return Err(Rule::Extras);
     }
@@ -112,6 +114,7 @@ pub(super) fn scan(chunk: &[u8]) -> Result<Scanned<'_>, Rule> {
         actor,
         seq,
         start_op,
+        max_op: start_op + operations - 1,
         other_actors,
         others,
     })
@@ -174,7 +177,8 @@ struct Columns<'a> {
     before_counter: &'a [u8],
 }
 
-fn columns(cursor: &mut Cursor<'_>, actors: u64, start_op: u64) -> Result<(), Rule> {
+/// How many operations the columns hold.
+fn columns(cursor: &mut Cursor<'_>, actors: u64, start_op: u64) -> Result<u64, Rule> {
     let count = cursor.unsigned()?;
     let mut heads = *cursor;
     let mut total = 0_u64;
@@ -214,7 +218,8 @@ fn columns(cursor: &mut Cursor<'_>, actors: u64, start_op: u64) -> Result<(), Ru
 }
 
 impl Columns<'_> {
-    fn check(&self, actors: u64, start_op: u64) -> Result<(), Rule> {
+    /// At least one operation, and so many.
+    fn check(&self, actors: u64, start_op: u64) -> Result<u64, Rule> {
         const MAX: u64 = limits::CHANGE_OPS_MAX;
         let operations = runs::<u64>(self.action, MAX, |_, action| match action {
             Some(PUT | DELETE) => Ok(()),
@@ -239,7 +244,8 @@ impl Columns<'_> {
             return Err(Rule::Columns);
         }
         self.check_values(operations)?;
-        self.check_before(operations, actors, start_op)
+        self.check_before(operations, actors, start_op)?;
+        Ok(operations)
     }
 
     /// Lengths in the low-level value column add up to its bytes.

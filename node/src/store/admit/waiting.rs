@@ -9,7 +9,7 @@ use cuntong_protocol::{
     time::Millis,
 };
 
-use super::{Verdict, Work};
+use super::Verdict;
 use crate::store::{
     db::Db,
     error::Result,
@@ -35,30 +35,22 @@ impl Db {
         now: Millis,
     ) -> Result<Vec<Rejection>> {
         let mut refusals = Vec::new();
-        let Ok(trust) = self.shared_trust() else {
+        if self.trust().is_err() {
             return Ok(refusals);
-        };
+        }
         let mut waiting = self.waiting_in(id)?;
         while let Some(at) = self.movable(id, &waiting)? {
             let Waiting { stored, .. } = waiting.remove(at);
-            let mut work = Work {
-                trust: trust.clone(),
-                log: self.log_of(stored.log)?,
-                upstream,
-                now,
-                docs: std::collections::BTreeMap::new(),
-                rejections: Vec::new(),
-            };
+            let mut work = self.work(self.log_of(stored.log)?, upstream, now)?;
             let entry = Entry {
                 doc: stored.doc,
                 hash: stored.hash,
                 body: stored.body.clone(),
             };
             match self.judge(&mut work, &entry)? {
-                Verdict::Accepted(doc) => {
+                Verdict::Accepted => {
                     self.set_state(&stored, EntryState::Accepted, entry.body.as_deref())?;
-                    self.put_doc(&doc, now)?;
-                    self.accept(&mut work, *doc, &entry)?;
+                    self.keep(&mut work)?;
                 }
                 Verdict::Refused { rule, .. } if rule == HELD_RULE => {
                     refusals.push(self.hold(&stored, by, now)?);

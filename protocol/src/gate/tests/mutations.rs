@@ -139,7 +139,7 @@ fn what_automerge_does_with_a_hostile_change_stays_within_the_twin() {
         mutate(&mut content, &mut dice);
         let (hash, body) = rechunk(&content);
         let before = doc.heads();
-        let tried = catch_unwind(AssertUnwindSafe(|| try_on(doc, &body, hash)));
+        let tried = catch_unwind(AssertUnwindSafe(|| line::try_on(doc, &[(hash, &body)])));
         if let Ok(Ok(twin)) = tried {
             assert!(Doc::load(twin.id(), &twin.save()).is_ok(), "round {round}");
         }
