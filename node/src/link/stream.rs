@@ -70,6 +70,7 @@ async fn next(
         let bytes = inflater.message(&frame).map_err(|e| e.to_string())?;
         #[cfg(feature = "faults")]
         faults::at(faults::Moment::Came, faults::kind(&bytes));
+        inflater.rest();
         match codec::decode(&bytes) {
             Ok(message) => return Ok(Some(message)),
             // A newer minor version says something this one does not know.
@@ -162,6 +163,17 @@ impl Outgoing {
     }
 }
 
+impl Waiting {
+    /// The next message. While there is none the window takes no more memory than it must.
+    async fn next(&mut self, deflater: &mut Deflater) -> Option<Vec<u8>> {
+        if let Ok(message) = self.messages.try_recv() {
+            return Some(message);
+        }
+        deflater.rest();
+        self.messages.recv().await
+    }
+}
+
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.messages.close();
@@ -181,7 +193,7 @@ pub(super) async fn write(
         tracing::error!(%peer, %error, "a window cannot be primed");
         return;
     }
-    while let Some(message) = waiting.messages.recv().await {
+    while let Some(message) = waiting.next(&mut deflater).await {
         let framed = if dictionary.is_some() {
             window::frame(&mut deflater, &message)
         } else {
