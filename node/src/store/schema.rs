@@ -1,6 +1,6 @@
 //! Making and opening the database: pragmas, version, migrations.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
 
 use super::error::{Result, StoreError};
 
@@ -32,6 +32,9 @@ pub(super) fn pragmas(conn: &Connection) -> Result<()> {
          PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA cache_size = -8000;
          PRAGMA journal_size_limit = 16777216;",
     )?;
+    // Plans follow from the statements alone: with statistics SQLite would prepare a statement again
+    // for other values.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
