@@ -14,16 +14,17 @@ use std::{
 
 use cuntong_protocol::{
     control::signed::Trust,
-    id::{NodeId, Writer},
+    id::{NodeId, SiteId},
+    policy::scopes_read_by,
     role::Level,
-    sync::{Input, Settled},
+    sync::{Input, Reads, Settled},
     time::{ClockState, Millis},
 };
 use cuntong_provisioning::{enrol::Renewer, keys::NodeKeys};
 use cuntong_web::desk::Beginning;
 use quinn::Endpoint;
 use rustls::{server::ServerSessionMemoryCache, sign::CertifiedKey};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::{
     blobs::Blobs,
@@ -33,7 +34,7 @@ use crate::{
     exit::{Exit, Failure},
     news::{Hearing, News},
     stop::Stop,
-    store::{Store, StoreError},
+    store::Store,
     tickets::Tickets,
 };
 
@@ -61,6 +62,7 @@ mod stream;
 pub mod surroundings;
 mod tcp;
 pub mod tls;
+mod turn;
 mod upstream;
 mod way_back;
 mod when;
@@ -78,6 +80,7 @@ pub use reach::Lead;
 pub use reason::{Failed, Reason};
 use resume::Resume;
 use surroundings::Surroundings;
+use turn::Turns;
 use upstream::{unreachable, upstreams};
 pub use when::Why;
 
@@ -132,6 +135,12 @@ struct Shared {
     upstream: Mutex<Vec<Upstream>>,
     /// By place in `upstream`.
     resume: Mutex<BTreeMap<usize, Arc<Resume>>>,
+    /// What the sites may read, by this word of the county's.
+    reads: Mutex<(Option<Arc<Trust>>, BTreeMap<SiteId, Reads>)>,
+    /// Sessions that may use a thread and the store at a time: the others wait in turn and take no
+    /// thread from the desk.
+    hands: Arc<Semaphore>,
+    turns: Mutex<Turns>,
     /// Sessions that callers may go on with.
     sessions: Arc<ServerSessionMemoryCache>,
     /// False: unplugged by hand.
@@ -239,6 +248,9 @@ impl Links {
             pending: Mutex::new(Pending::default()),
             upstream: Mutex::new(upstreams(&parts.config.upstream, &trust, site)),
             resume: Mutex::default(),
+            reads: Mutex::default(),
+            turns: Mutex::default(),
+            hands: Arc::new(Semaphore::new(limits::HANDS)),
             sessions,
             trust: RwLock::new(trust),
             plugged: watch::Sender::new(parts.plugged),
@@ -371,7 +383,7 @@ async fn keep_trust(shared: Arc<Shared>, mut news: Hearing) {
             }
         };
         if changed {
-            let _newest = shared.fresh_trust().await;
+            let _newest = shared.fresh_trust();
         }
     }
 }
@@ -390,23 +402,24 @@ impl Shared {
         }
     }
 
-    /// The county's newest word, read again from the store.
-    async fn fresh_trust(&self) -> Arc<Trust> {
-        let store = self.parts.store.clone();
-        let read = tokio::task::spawn_blocking(move || store.read(|db| db.shared_trust())).await;
-        if let Ok(Ok(trust)) = read {
+    /// The county's newest word, as the store has it.
+    fn fresh_trust(&self) -> Arc<Trust> {
+        if let Ok(trust) = self.parts.store.trust() {
             self.parts.clock.raise(trust.newest_signed_time());
             *self.trust.write().unwrap_or_else(PoisonError::into_inner) = trust;
         }
         self.ground().trust
     }
 
-    /// This node in its present epoch.
-    async fn writer(&self) -> Result<Writer, StoreError> {
-        let store = self.parts.store.clone();
-        tokio::task::spawn_blocking(move || store.read(|db| Ok(db.identity()?.writer)))
-            .await
-            .unwrap_or(Err(StoreError::Closed))
+    /// What a site's nodes may read by that word: worked out once for all their sessions.
+    fn reads(&self, trust: &Arc<Trust>, site: SiteId) -> Reads {
+        let mut known = lock(&self.reads);
+        if !known.0.as_ref().is_some_and(|of| Arc::ptr_eq(of, trust)) {
+            *known = (Some(trust.clone()), BTreeMap::new());
+        }
+        let of_site = known.1.entry(site);
+        let reads = of_site.or_insert_with(|| scopes_read_by(trust.places(), site).into());
+        reads.clone()
     }
 
     fn own(&self) -> Arc<CertifiedKey> {

@@ -40,11 +40,13 @@ mod greeting;
 pub mod host;
 mod packs;
 mod proof;
+mod reads;
 mod session;
 mod sketch;
 mod snap;
 mod vectors;
 
+pub use reads::Reads;
 pub use session::Session;
 pub use snap::{Given, Part};
 pub use vectors::{Agreed, versions_hash};
@@ -239,7 +241,7 @@ pub enum Input {
     ControlsChanged,
     /// News: places or roster changed what the two nodes may read. What is no longer allowed
     /// stops at once; what is newly allowed begins with the next session.
-    Scopes { mine: Vec<Scope>, peer: Vec<Scope> },
+    Scopes { mine: Reads, peer: Reads },
     /// Time passed; to be given when [`Session::deadline`] is reached.
     Tick,
     /// The host ends the session.

@@ -7,7 +7,6 @@ use cuntong_protocol::{
     blob::message,
     control::signed::Trust,
     id::NodeId,
-    policy,
     sync::{Closing, Input, Me, Peer, Role, Session, Settled},
     wire::{Message, window::Dictionary},
 };
@@ -22,11 +21,12 @@ use super::{
     beginning::Came,
     blobs,
     carrier::{Connection, Early, Receiver, Sender},
-    live,
+    limits, live, lock,
     pending::Waiting,
     reason::{Close, Failed, Reason},
     stream::{Outgoing, outgoing, read, write},
-    work::{Work, failed},
+    turn::{Queued, busy},
+    work::{Bench, Work, failed},
 };
 use crate::news::Hearing;
 
@@ -83,7 +83,7 @@ pub(super) async fn run(
     let (out, queue) = outgoing();
     let connection = line.connection.clone();
     let early = line.early.take();
-    let mut driver = match Driver::new(shared, &mut line, out, report).await {
+    let mut driver = match Driver::new(shared, &mut line, out, report) {
         Ok(driver) => driver,
         Err(failed) => {
             connection.close(Close::Fault, "");
@@ -169,6 +169,8 @@ struct Driver {
     trust: Arc<Trust>,
     news: Hearing,
     out: Outgoing,
+    /// What came after the messages at work is none.
+    garbage: Option<String>,
     /// Since when the peer takes less than is said to it.
     full: Option<Instant>,
     /// Nobody waited for anything when that was told last.
@@ -187,7 +189,7 @@ struct Driver {
 type Incoming = mpsc::Receiver<Result<Message, String>>;
 
 impl Driver {
-    async fn new(
+    fn new(
         shared: &Arc<Shared>,
         line: &mut Line,
         out: Outgoing,
@@ -197,11 +199,10 @@ impl Driver {
         let (known, role) = (&line.known, line.role);
         // Listening first: what is told from now on is not missed, what was is in the store.
         let mut news = parts.news.listen();
-        let trust = shared.fresh_trust().await;
-        let writer = shared.writer().await.map_err(|e| failed(&e))?;
+        let trust = shared.fresh_trust();
+        let writer = parts.store.writer().map_err(|e| failed(&e))?;
         let places = trust.places();
         let own = trust
-            .roster()
             .node(writer.node)
             .ok_or_else(|| Failed::new(Reason::Rejected, "the roster does not list this node"))?;
         let peer = Peer {
@@ -215,8 +216,8 @@ impl Driver {
             boot: parts.boot,
             product: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let mine = policy::scopes_read_by(places, own.site);
-        let theirs = policy::scopes_read_by(places, peer.site);
+        let mine = shared.reads(&trust, own.site);
+        let theirs = shared.reads(&trust, peer.site);
         let mut session = Session::new(role, me, peer.clone(), mine, &theirs);
         if line.dictionary.is_some() {
             session = session.reads_packs();
@@ -231,6 +232,7 @@ impl Driver {
             news,
             trust,
             out,
+            garbage: None,
             full: None,
             quiet: false,
             report,
@@ -249,16 +251,44 @@ impl Driver {
                 inputs = self.pump(inputs).await?;
             }
             inputs = self.next(incoming).await?;
+            self.take_more(incoming, &mut inputs).await?;
         }
+    }
+
+    /// What the peer has said meanwhile is worked on in the same go.
+    async fn take_more(
+        &mut self,
+        incoming: &mut Incoming,
+        inputs: &mut Vec<Input>,
+    ) -> Result<(), Ended> {
+        while inputs.len() < READ_AHEAD
+            && matches!(inputs.last(), Some(Input::Message(_)))
+            && !self.out.is_full()
+            && let Ok(came) = incoming.try_recv()
+        {
+            match came {
+                Ok(message) => inputs.extend(self.came(message).await?),
+                Err(garbage) => {
+                    // What came before it counts.
+                    self.garbage = Some(garbage);
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Waits for what happens next. While too much waits to be sent nothing is taken in from the
     /// peer: every answer would only join the queue.
     async fn next(&mut self, incoming: &mut Incoming) -> Result<Vec<Input>, Ended> {
+        if let Some(garbage) = self.garbage.take() {
+            return Err(Ended::new(Close::Violation, Reason::Version, garbage));
+        }
         let stop = self.shared.parts.stop.clone();
         let full = self.out.is_full();
         self.full = full.then(|| self.full.unwrap_or_else(Instant::now));
         let (due, room, patience) = (self.due(), self.out.room(), self.patience());
+        let leave = self.leave();
         tokio::select! {
             came = incoming.recv(), if !full => match came {
                 Some(Ok(message)) => self.came(message).await,
@@ -269,10 +299,11 @@ impl Driver {
             },
             () = room, if full => Ok(Vec::new()),
             told = self.news.next() => match told {
-                Some(inputs) => self.hear(inputs).await,
+                Some(inputs) => self.hear(inputs),
                 None => Err(Ended::new(Close::Stop, Reason::Busy, "fell behind the news")),
             },
             () = due => Ok(vec![Input::Tick]),
+            () = leave => Ok(vec![busy(limits::LET_GO)]),
             what = patience => Err(Ended::new(Close::Silent, Reason::HubDown, what)),
             () = stop.stopped() => Ok(vec![Input::Stop]),
         }
@@ -282,6 +313,9 @@ impl Driver {
     async fn came(&mut self, message: Message) -> Result<Vec<Input>, Ended> {
         self.unwanted()?;
         if let (Role::Callee, None, Message::Hello(hello)) = (self.role, &self.place, &message) {
+            if let Some(wait) = self.put_off() {
+                return Ok(vec![wait]);
+            }
             let (node, connection) = (self.peer.node, &self.connection);
             self.place = live::claim(&self.shared, node, hello.boot, connection).await;
             if self.place.is_none() {
@@ -290,6 +324,27 @@ impl Driver {
             self.waiting = None;
         }
         Ok(vec![Input::Message(message)])
+    }
+
+    /// When more sessions stand open than can be served, the caller is told when to come back.
+    fn put_off(&mut self) -> Option<Input> {
+        let most = self.shared.parts.config.connections_max;
+        let room = lock(&self.shared.live).room(most);
+        let wait = lock(&self.shared.turns).call(self.peer.node, room, Instant::now())?;
+        self.waiting = None;
+        tracing::info!(peer = %self.peer.node, ?room, ?wait, "told to come back");
+        Some(busy(wait))
+    }
+
+    /// Waits until somebody else needs the place of one who has nothing to say.
+    fn leave(&self) -> impl Future<Output = ()> + use<> {
+        let leave = self.place.as_ref().map(|place| place.leave.clone());
+        async move {
+            match leave {
+                Some(leave) => leave.notified().await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Waits for the moment when a caller must have said its first message, or when a peer has
@@ -330,34 +385,45 @@ impl Driver {
     /// answers what the session must hear of by that.
     async fn pump(&mut self, inputs: Vec<Input>) -> Result<Vec<Input>, Ended> {
         let lost = |why: &dyn std::fmt::Display| Ended::new(Close::Fault, Reason::HubDown, why);
-        let mut session = self
+        let session = self
             .session
             .take()
             .ok_or_else(|| lost(&"a session was lost"))?;
-        let shared = self.shared.clone();
-        let (of_thread, peer, out) = (shared.clone(), self.peer.clone(), self.out.clone());
-        let teller = self.news.teller();
-        let connection = self.connection.clone();
+        let with = Bench {
+            shared: self.shared.clone(),
+            peer: self.peer.clone(),
+            out: self.out.clone(),
+            teller: self.news.teller(),
+            connection: self.connection.clone(),
+        };
+        // Held while the thread works; the others wait in turn.
+        let queued = Queued::at(&self.shared.turns);
+        let hand = self.shared.hands.clone().acquire_owned().await;
+        drop(queued);
         let worked = tokio::task::spawn_blocking(move || {
-            let mut work = Work::default();
             #[cfg(feature = "faults")]
             let heard = kinds(&inputs);
-            for input in inputs {
-                // A violation is told by the session itself: the next effect closes it.
-                let _violation = session.handle(input, of_thread.parts.clock.now());
-            }
-            work.go_on(&mut session, &of_thread, &peer, &out, teller, &connection);
+            let worked = Work::of(session, inputs, with);
             #[cfg(feature = "faults")]
             for kind in heard {
                 super::faults::at(super::faults::Moment::Done, kind);
             }
-            (session, work)
+            drop(hand);
+            worked
         });
-        let (session, mut work) = worked.await.map_err(|error| lost(&error))?;
-        let quiet = session.deadline().is_none();
-        self.session = Some(session);
+        let worked = worked.await;
+        lock(&self.shared.turns).ends(Instant::now());
+        let mut work = worked.map_err(|error| lost(&error))?;
+        self.session = work.session.take();
+        let quiet = self
+            .session
+            .as_ref()
+            .is_some_and(|s| s.deadline().is_none());
         if quiet != self.quiet {
             self.quiet = quiet;
+            if let Some(place) = &self.place {
+                place.quiet(quiet);
+            }
             work.events.push(Event::Quiet(quiet));
         }
         if work
@@ -386,34 +452,33 @@ impl Driver {
             return Err(end_of(&closing));
         }
         if work.controls_changed {
-            return self.judge_again().await;
+            return self.judge_again();
         }
         Ok(Vec::new())
     }
 
     /// The county's word changed: what the two nodes may read by the newest, if the peer is still
     /// let in at all.
-    async fn judge_again(&mut self) -> Result<Vec<Input>, Ended> {
-        self.trust = self.shared.fresh_trust().await;
+    fn judge_again(&mut self) -> Result<Vec<Input>, Ended> {
+        self.trust = self.shared.fresh_trust();
         self.unwanted()?;
         Ok(self.scopes().into_iter().collect())
     }
 
     /// News of another session or of this desk.
-    async fn hear(&mut self, mut inputs: Vec<Input>) -> Result<Vec<Input>, Ended> {
+    fn hear(&mut self, mut inputs: Vec<Input>) -> Result<Vec<Input>, Ended> {
         if inputs.contains(&Input::ControlsChanged) {
-            inputs.extend(self.judge_again().await?);
+            inputs.extend(self.judge_again()?);
         }
         Ok(inputs)
     }
 
     /// What the two nodes may read by the newest roster and places.
     fn scopes(&self) -> Option<Input> {
-        let places = self.trust.places();
-        let own = self.trust.roster().node(self.own)?;
+        let own = self.trust.node(self.own)?;
         Some(Input::Scopes {
-            mine: policy::scopes_read_by(places, own.site),
-            peer: policy::scopes_read_by(places, self.peer.site),
+            mine: self.shared.reads(&self.trust, own.site),
+            peer: self.shared.reads(&self.trust, self.peer.site),
         })
     }
 

@@ -9,15 +9,26 @@ use crate::config;
 
 const KIB: u32 = 1024;
 /// Connections whose handshake has not begun; more are answered with a retry.
-pub(super) const INCOMING_MAX: usize = 256;
+pub(super) const INCOMING_MAX: usize = 1_024;
 /// Calls from addresses that have not proved themselves before a proof is asked.
 pub(super) const UNPROVED_MAX: usize = 32;
-/// Calls whose first message is not there yet; more are refused.
-pub(super) const PENDING_MAX: usize = 256;
+/// Calls whose first message is not there yet; more are refused. Some five seconds of a county's
+/// villages coming back at once; each costs about 40 KiB.
+pub(super) const PENDING_MAX: usize = 1_024;
 /// Of these, from one address that proved itself. Many nodes may call through one router.
 pub(super) const PENDING_ADDRESS_MAX: usize = 64;
 /// Of these, of one node: a session, a renewal, and what a cut line left behind.
 pub(super) const PENDING_NODE_MAX: usize = 4;
+/// Places kept for those who were told to come back now, beyond `link.connections_max`.
+pub(super) const RESERVED: usize = 64;
+/// A queue for the store that takes longer than this is not joined: callers wait half as long again
+/// for the first answer, and give up then.
+pub(super) const QUEUE_MAX: Duration = Duration::from_secs(8);
+/// Whoever has nothing to say and makes room for others comes back after about so long.
+pub(super) const LET_GO: Duration = Duration::from_secs(120);
+/// Sessions at work on a blocking thread at a time: twice what one commit takes in, so that the next
+/// commit's work is there when one ends.
+pub(super) const HANDS: usize = 128;
 /// Connections by TCP: each costs a descriptor and its buffers. It is the way for those whom UDP
 /// does not reach, and 1024 descriptors are what a process usually may have.
 pub(super) const TCP_MAX: usize = 512;

@@ -13,6 +13,7 @@ use rustls::{server::ServerSessionMemoryCache, sign::CertifiedKey};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    time::Instant,
 };
 
 use super::{
@@ -185,13 +186,14 @@ async fn answer_tcp(shared: Arc<Shared>, stream: TcpStream, from: SocketAddr, wa
 
 /// Whether there is a place for one more call.
 fn place(shared: &Shared, from: IpAddr, proved: bool) -> Answer {
-    let live = lock(&shared.live).count();
-    let mut pending = lock(&shared.pending);
-    if pending.count() + live >= shared.parts.config.connections_max {
-        Answer::Refuse
-    } else {
-        pending.call(from, proved)
+    // Whether there is a place for its session is said once it is known whose call it is.
+    let answer = lock(&shared.pending).call(from, proved);
+    if answer == Answer::Refuse
+        && let Some(calls) = lock(&shared.turns).refused(Instant::now())
+    {
+        tracing::warn!(calls, "calls refused: too many have not said who they are");
     }
+    answer
 }
 
 /// Answers one call in the background, if there is a place for it.

@@ -4,8 +4,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cuntong_protocol::{id::NodeId, sync::Input, time::Millis};
+use tokio::{sync::Notify, time::Instant};
 
-use super::{Downstream, Shared, carrier::Connection, lock, reason::Close};
+use super::{Downstream, Shared, carrier::Connection, limits, lock, reason::Close, turn::Room};
 use crate::news::Teller;
 
 /// How often those above hear who is connected still.
@@ -20,6 +21,11 @@ struct Entry {
     connection: Connection,
     boot: [u8; 8],
     since: Millis,
+    /// Since when both sides have nothing to say.
+    quiet: Option<Instant>,
+    /// Told to come back later.
+    leaving: bool,
+    leave: Arc<Notify>,
 }
 
 impl Live {
@@ -34,8 +40,33 @@ impl Live {
             .collect()
     }
 
+    /// Those who are on their way out do not count.
     pub(super) fn count(&self) -> usize {
-        self.0.len()
+        self.0.values().filter(|entry| !entry.leaving).count()
+    }
+
+    /// Room for one more, where `most` is the number of places. When none is free, whoever has been
+    /// quiet for longest is told to make room.
+    pub(super) fn room(&mut self, most: usize) -> Room {
+        let count = self.count();
+        if count < most || self.let_one_go() {
+            Room::Free
+        } else if count < most + limits::RESERVED {
+            Room::Reserved
+        } else {
+            Room::None
+        }
+    }
+
+    fn let_one_go(&mut self) -> bool {
+        let staying = self.0.values_mut().filter(|e| !e.leaving);
+        let quiet = staying.filter_map(|entry| Some((entry.quiet?, entry)));
+        let Some((_, longest)) = quiet.min_by_key(|(since, _)| *since) else {
+            return false;
+        };
+        longest.leaving = true;
+        longest.leave.notify_one();
+        true
     }
 
     #[cfg(test)]
@@ -95,6 +126,20 @@ pub(super) struct Place {
     shared: Arc<Shared>,
     node: NodeId,
     connection: Connection,
+    /// Told when somebody else needs the place.
+    pub(super) leave: Arc<Notify>,
+}
+
+impl Place {
+    /// Notes whether both sides have nothing to say.
+    pub(super) fn quiet(&self, quiet: bool) {
+        let mut live = lock(&self.shared.live);
+        if live.is(self.node, &self.connection)
+            && let Some(entry) = live.0.get_mut(&self.node)
+        {
+            entry.quiet = quiet.then(Instant::now);
+        }
+    }
 }
 
 impl Drop for Place {
@@ -119,16 +164,21 @@ pub(super) async fn claim(
                     if let Some(old) = gone_or_same {
                         old.connection.close(Close::Superseded, "");
                     }
+                    let leave = Arc::new(Notify::new());
                     let entry = Entry {
                         connection: connection.clone(),
                         boot,
                         since: shared.parts.clock.now(),
+                        quiet: None,
+                        leaving: false,
+                        leave: leave.clone(),
                     };
                     let _old = live.0.insert(node, entry);
                     return Some(Place {
                         shared: shared.clone(),
                         node,
                         connection: connection.clone(),
+                        leave,
                     });
                 }
             }

@@ -37,6 +37,7 @@ pub(super) enum Answer {
 }
 
 impl Pending {
+    #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.calls.len()
     }

@@ -1,8 +1,13 @@
 //! What a session asks of this node, done on a blocking thread.
 
-use cuntong_protocol::sync::{
-    Closing, Effect, Input, Met, Peer, Session,
-    host::{Performed, look, perform},
+use std::{collections::VecDeque, sync::Arc};
+
+use cuntong_protocol::{
+    sync::{
+        Closing, Effect, Input, Met, Peer, Session,
+        host::{Performed, look, perform},
+    },
+    wire::Message,
 };
 
 use super::{
@@ -15,8 +20,20 @@ use super::{
 };
 use crate::{
     news::Teller,
-    store::{Linked, StoreError, Traffic},
+    store::{Db, Linked, StoreError, Traffic},
 };
+
+/// Scopes whose digests are read in the writer's thread; more are left to a reader.
+const DIGESTS_BRIEF: usize = 8;
+
+/// What a session is worked on with.
+pub(super) struct Bench {
+    pub(super) shared: Arc<Shared>,
+    pub(super) peer: Peer,
+    pub(super) out: Outgoing,
+    pub(super) teller: Teller,
+    pub(super) connection: Connection,
+}
 
 /// What a blocking thread did for a session.
 #[derive(Default)]
@@ -27,58 +44,168 @@ pub(super) struct Work {
     pub(super) fault: Option<Failed>,
     /// The minor version of a peer that has just said who it is.
     pub(super) met_since: Option<u16>,
+    /// The session itself, unless a fault took it.
+    pub(super) session: Option<Session>,
 }
 
-impl Work {
-    /// Does effects until the session wants nothing more.
-    pub(super) fn go_on(
-        &mut self,
-        session: &mut Session,
-        shared: &Shared,
-        peer: &Peer,
-        out: &Outgoing,
-        teller: Teller,
-        connection: &Connection,
-    ) {
-        let clock = &shared.parts.clock;
-        while let Some(effect) = session.poll() {
-            if let Effect::Send(message) = effect {
-                out.send(&message);
-                continue;
+/// A session, and what it has not been told yet.
+struct Turn {
+    session: Session,
+    inputs: VecDeque<Input>,
+    /// Wanted, but not in the thread that wrote what came before it.
+    next: Option<Effect>,
+}
+
+impl Turn {
+    /// The next effect; when there is none, that of the next input.
+    fn poll(&mut self, bench: &Bench) -> Option<Effect> {
+        loop {
+            if let Some(effect) = self.next.take().or_else(|| self.session.poll()) {
+                return Some(effect);
             }
-            if let Effect::Close(closing) = effect {
-                self.closing = Some(closing);
-                return;
-            }
-            self.note(&effect, shared, peer, connection);
-            match done(effect, shared, peer, connection) {
-                Ok(done) => {
-                    self.tell(done.news, shared, teller);
-                    for answer in done.answers {
-                        let _violation = session.handle(answer, clock.now());
-                    }
-                }
-                Err(error) => {
-                    self.fault = Some(failed(&error));
-                    return;
-                }
-            }
+            let input = self.inputs.pop_front()?;
+            self.tell(input, bench);
         }
     }
 
-    fn tell(&mut self, mut news: Vec<Input>, shared: &Shared, teller: Teller) {
+    fn tell(&mut self, input: Input, bench: &Bench) {
+        // A violation is told by the session itself: the next effect closes it.
+        let _violation = self.session.handle(input, bench.shared.parts.clock.now());
+    }
+}
+
+/// What was done in one transaction: none of it is told before it is durable.
+struct Round {
+    turn: Turn,
+    bench: Bench,
+    said: Vec<Message>,
+    news: Vec<Input>,
+    events: Vec<Event>,
+    met_since: Option<u16>,
+    closing: Option<Closing>,
+}
+
+impl Work {
+    /// Gives a session these inputs and does effects until it wants nothing more.
+    pub(super) fn of(session: Session, inputs: Vec<Input>, bench: Bench) -> Self {
+        let turn = Turn {
+            session,
+            inputs: inputs.into(),
+            next: None,
+        };
+        let mut work = Self::default();
+        match work.go_on(turn, bench) {
+            Ok(session) => work.session = Some(session),
+            Err(error) => work.fault = Some(failed(&error)),
+        }
+        work
+    }
+
+    fn go_on(&mut self, mut turn: Turn, mut bench: Bench) -> Result<Session, StoreError> {
+        while let Some(effect) = turn.poll(&bench) {
+            match effect {
+                Effect::Send(message) => bench.out.send(&message),
+                Effect::Close(closing) => {
+                    self.closing = Some(closing);
+                    break;
+                }
+                reads if is_long(&reads) || reads.only_reads() => {
+                    let done = read(reads, &bench)?;
+                    self.tell(done.news, &bench);
+                    for answer in done.answers {
+                        turn.tell(answer, &bench);
+                    }
+                }
+                writes => {
+                    turn.next = Some(writes);
+                    (turn, bench) = self.write(turn, bench)?;
+                }
+            }
+            if self.closing.is_some() {
+                break;
+            }
+        }
+        Ok(turn.session)
+    }
+
+    /// Goes on in the writer's thread, in one transaction, as far as it is short work.
+    fn write(&mut self, turn: Turn, bench: Bench) -> Result<(Turn, Bench), StoreError> {
+        let shared = bench.shared.clone();
+        let round = Round::new(turn, bench);
+        let done = shared.parts.store.write(move |db| round.go(db))?;
+        for message in &done.said {
+            done.bench.out.send(message);
+        }
+        self.tell(done.news, &done.bench);
+        self.events.extend(done.events);
+        self.met_since = self.met_since.or(done.met_since);
+        self.closing = done.closing;
+        Ok((done.turn, done.bench))
+    }
+
+    fn tell(&mut self, mut news: Vec<Input>, bench: &Bench) {
         self.controls_changed |= news.contains(&Input::ControlsChanged);
         // What became durable is told by the store itself, whoever wrote it.
         news.retain(|input| !matches!(input, Input::Committed(_)));
-        shared.parts.news.tell(teller, news);
+        bench.shared.parts.news.tell(bench.teller, news);
+    }
+}
+
+impl Round {
+    fn new(turn: Turn, bench: Bench) -> Self {
+        Self {
+            turn,
+            bench,
+            said: Vec::new(),
+            news: Vec::new(),
+            events: Vec::new(),
+            met_since: None,
+            closing: None,
+        }
     }
 
-    fn note(&mut self, effect: &Effect, shared: &Shared, peer: &Peer, connection: &Connection) {
+    /// Effects, until one is a reader's work or there are none.
+    fn go(mut self, db: &mut Db) -> Result<Self, StoreError> {
+        while let Some(effect) = self.turn.poll(&self.bench) {
+            match effect {
+                Effect::Send(message) => self.said.push(message),
+                Effect::Close(closing) => {
+                    self.closing = Some(closing);
+                    break;
+                }
+                long if is_long(&long) => {
+                    self.turn.next = Some(long);
+                    break;
+                }
+                short => {
+                    self.note(&short);
+                    let done = self.perform(short, db)?;
+                    self.news.extend(done.news);
+                    for answer in done.answers {
+                        self.turn.tell(answer, &self.bench);
+                    }
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    fn perform(&self, effect: Effect, db: &mut Db) -> Result<Performed, StoreError> {
+        let now = self.bench.shared.parts.clock.now();
+        let traffic = if matches!(effect, Effect::Settled(_)) {
+            self.bench.connection.traffic()
+        } else {
+            Traffic::default()
+        };
+        perform(effect, &self.bench.peer, &mut Linked { db, now, traffic })
+    }
+
+    fn note(&mut self, effect: &Effect) {
         if let Effect::TakeSnap(given) = effect {
             self.events.push(Event::Came(Came {
                 documents: given.sheets.len() as u64,
                 left: given.left,
-                bytes: connection.traffic().down,
+                bytes: self.bench.connection.traffic().down,
             }));
         }
         if let Effect::Settled(settled) = effect {
@@ -87,36 +214,33 @@ impl Work {
         if let Effect::Met(Met { time, version, .. }) = effect {
             self.met_since = Some(version.minor);
             self.events.push(Event::Met);
-            if peer.upstream {
-                shared.parts.clock.heard(*time);
+            if self.bench.peer.upstream {
+                self.bench.shared.parts.clock.heard(*time);
             }
         }
     }
 }
 
-/// Does one effect: in the writer's thread what writes, on a reader what only reads.
-fn done(
-    effect: Effect,
-    shared: &Shared,
-    peer: &Peer,
-    connection: &Connection,
-) -> Result<Performed, StoreError> {
-    let (peer, now) = (peer.clone(), shared.parts.clock.now());
-    let store = &shared.parts.store;
+/// Whether the writer must not be held up by it: it reads, and may read much.
+fn is_long(effect: &Effect) -> bool {
+    match effect {
+        Effect::Digest(scopes) => scopes.len() > DIGESTS_BRIEF,
+        Effect::ReadSketch(_) => true,
+        Effect::GiveControls { .. } => false,
+        other => other.only_reads(),
+    }
+}
+
+/// Does one effect that only reads, on a reader.
+fn read(effect: Effect, bench: &Bench) -> Result<Performed, StoreError> {
+    let (peer, now) = (bench.peer.clone(), bench.shared.parts.clock.now());
+    let store = &bench.shared.parts.store;
     if let Effect::ReadSketch(ask) = effect {
         let drawn = store.read(move |db| db.sketch(peer.node, &ask, now))?;
         return Ok(Performed::answer(Input::Sketch(drawn)));
     }
-    if effect.only_reads() {
-        let looked = store.read(move |db| look(effect, &peer, db))?;
-        return Ok(looked.unwrap_or_default());
-    }
-    let traffic = if matches!(effect, Effect::Settled(_)) {
-        connection.traffic()
-    } else {
-        Traffic::default()
-    };
-    store.write(move |db| perform(effect, &peer, &mut Linked { db, now, traffic }))
+    let looked = store.read(move |db| look(effect, &peer, db))?;
+    Ok(looked.unwrap_or_default())
 }
 
 /// The class of a failing store.

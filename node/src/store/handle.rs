@@ -15,6 +15,8 @@ use std::{
 };
 
 use cuntong_protocol::{
+    control::signed::Trust,
+    id::Writer,
     log::{LogHead, LogId},
     time::Millis,
 };
@@ -176,6 +178,26 @@ impl Store {
         }
         self.inner.shared.give_back(reader);
         done.unwrap_or_else(|_panic| Err(StoreError::Panicked))
+    }
+
+    /// What this node believes of its county as of the last commit; asks neither the disk nor a
+    /// thread.
+    ///
+    /// # Errors
+    /// As [`Db::trust`].
+    pub fn trust(&self) -> Result<Arc<Trust>> {
+        let state = lock(&self.inner.shared.state);
+        state.trust.clone().ok_or(StoreError::NotEnrolled)
+    }
+
+    /// This node in its epoch as of the last commit, likewise.
+    ///
+    /// # Errors
+    /// As [`Db::identity`].
+    pub fn writer(&self) -> Result<Writer> {
+        let state = lock(&self.inner.shared.state);
+        let identity = state.identity.as_ref().ok_or(StoreError::NotEnrolled)?;
+        Ok(identity.writer)
     }
 
     /// Calls `listener` after every commit by which logs grew.

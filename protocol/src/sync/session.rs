@@ -8,8 +8,8 @@ use crate::{
     limits,
     log::{LogHead, LogId},
     sync::{
-        Closing, Effect, Input, Me, Met, Peer, Role, Settled, Violation, flow::Flow, proof::Proofs,
-        snap::Snapping, vectors::Vectors,
+        Closing, Effect, Input, Me, Met, Peer, Reads, Role, Settled, Violation, flow::Flow,
+        proof::Proofs, snap::Snapping, vectors::Vectors,
     },
     time::Millis,
     wire::{Hello, Message, Welcome, codec},
@@ -22,7 +22,7 @@ pub struct Session {
     pub(super) me: Me,
     pub(super) peer: Peer,
     /// Scopes this node may hold; what comes for another is refused unread.
-    pub(super) mine: BTreeSet<Scope>,
+    pub(super) mine: Reads,
     /// Scopes the peer may hold as well: only these are spoken of.
     pub(super) shared: BTreeSet<Scope>,
     pub(super) phase: Phase,
@@ -95,8 +95,8 @@ const CLASSES: usize = 7;
 impl Session {
     /// A session with a peer that has proved its key and stands in the roster. `mine` and
     /// `theirs` are the scopes the two nodes may read.
-    pub fn new(role: Role, me: Me, peer: Peer, mine: Vec<Scope>, theirs: &[Scope]) -> Self {
-        let mine: BTreeSet<_> = mine.into_iter().collect();
+    pub fn new(role: Role, me: Me, peer: Peer, mine: impl Into<Reads>, theirs: &[Scope]) -> Self {
+        let mine = mine.into();
         Self {
             role,
             me,
@@ -260,7 +260,7 @@ impl Session {
             Input::Rejections(rejections) => self.carry_rejections(rejections),
             Input::Seen(sightings) => self.pass_on(sightings),
             Input::ControlsChanged => self.controls_changed(),
-            Input::Scopes { mine, peer } => self.scopes(mine, &peer),
+            Input::Scopes { mine, peer } => self.scopes(&mine, &peer),
             Input::Tick => self.tick(),
             Input::Stop => self.close(Closing::Stopped),
         }
@@ -437,12 +437,10 @@ impl Session {
         }
     }
 
-    fn scopes(&mut self, mine: Vec<Scope>, peer: &[Scope]) {
-        self.mine.retain(|scope| mine.contains(scope));
-        let now: BTreeSet<Scope> = mine
-            .into_iter()
-            .filter(|scope| peer.contains(scope))
-            .collect();
+    fn scopes(&mut self, mine: &Reads, peer: &[Scope]) {
+        self.mine.narrow(mine);
+        let both = peer.iter().filter(|scope| mine.contains(scope));
+        let now: BTreeSet<Scope> = both.copied().collect();
         if !now.is_subset(&self.shared) {
             self.report.again = true;
         }

@@ -243,8 +243,8 @@ fn invariant_08_a_village_hears_of_its_own_scopes_alone_and_of_none_once_they_ar
             LINE,
             CALLEE,
             Input::Scopes {
-                mine,
-                peer: Vec::new(),
+                mine: mine.into(),
+                peer: Vec::new().into(),
             },
         );
         let mut heard = 0;

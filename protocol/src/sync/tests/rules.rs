@@ -379,8 +379,8 @@ fn a_few_large_messages_before_the_greeting_end_the_session() {
 fn a_scope_the_places_took_away_is_not_kept_any_longer() {
     let mut session = open(Role::Callee);
     let gone = Input::Scopes {
-        mine: Vec::new(),
-        peer: vec![SCOPE],
+        mine: Vec::new().into(),
+        peer: vec![SCOPE].into(),
     };
     session.handle(gone, Millis(1_002)).unwrap();
     let push = Input::Message(Message::Push(batch(1)));
