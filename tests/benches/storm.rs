@@ -2,8 +2,9 @@
 //! hub's signed receipt, and what the hub needs for it.
 //!
 //! `cargo test -p cuntong-tests --bench storm [-- VILLAGES [--changes N] [--within S] [--fsyncs]
-//! [--defaults] [--verify] [--hub EXECUTABLE]]`, with `--release` for figures that mean something. Times are reported,
-//! never asserted; that nothing is lost, doubled or refused is.
+//! [--ice] [--hostile N] [--defaults] [--verify] [--hub EXECUTABLE]]`. Times are reported, never asserted; that nothing is
+//! lost, doubled or refused is. `--ice`: after three days without a line, 409 villages with 42 changes each and 26 townships' counters
+//! with 1 050. `--hostile N`: so many of the machines attack the hub meanwhile.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports")]
 
@@ -11,6 +12,8 @@
 mod client;
 #[path = "storm/county.rs"]
 mod county;
+#[path = "storm/crowd.rs"]
+mod crowd;
 #[path = "storm/figures.rs"]
 mod figures;
 #[path = "storm/hub.rs"]
@@ -39,6 +42,14 @@ const SEED: u64 = 349_901;
 const BEHIND_ONE_ADDRESS: usize = 8;
 /// Villages that meet the hub at a time before they go away.
 const CALM: usize = 16;
+/// The ice storm: 400 villages, some with two machines, and 26 townships.
+const ICE_MACHINES: usize = 435;
+const ICE_COUNTER_EVERY: usize = 17;
+/// Three days of a village, one case a day with 14 changes, and of a township's counter, 25 a day.
+const ICE_CHANGES: usize = 42;
+const ICE_COUNTER_CHANGES: usize = 1_050;
+/// All are back within a quarter of an hour, says the script; here they come faster.
+const ICE_WITHIN: Duration = Duration::from_secs(60);
 /// A storm that is not over by then has failed.
 const OVER_AT_LAST: Duration = Duration::from_secs(900);
 
@@ -50,6 +61,10 @@ pub struct Asked {
     changes: usize,
     /// All come within so long.
     within: Duration,
+    /// One in so many machines is a counter that writes much more than the others.
+    ice: bool,
+    /// So many of the machines attack the hub.
+    hostile: usize,
     /// Count the hub's flushes with strace.
     fsyncs: bool,
     /// Leave `link.connections_max` as it is by default.
@@ -66,6 +81,8 @@ impl Asked {
             villages: 20,
             changes: 4,
             within: Duration::from_secs(1),
+            ice: false,
+            hostile: 0,
             fsyncs: false,
             defaults: false,
             hub: None,
@@ -84,6 +101,11 @@ impl Asked {
                     let seconds = number().expect("--within SECONDS");
                     asked.within = Duration::from_secs(seconds as u64);
                 }
+                "--hostile" => asked.hostile = number().expect("--hostile N"),
+                "--ice" => {
+                    (asked.ice, asked.villages, asked.changes) = (true, ICE_MACHINES, ICE_CHANGES);
+                    asked.within = ICE_WITHIN;
+                }
                 "--fsyncs" => asked.fsyncs = true,
                 "--defaults" => asked.defaults = true,
                 "--verify" => asked.verify = true,
@@ -97,6 +119,15 @@ impl Asked {
         }
         asked
     }
+
+    /// How many changes the n-th machine brings.
+    const fn changes_of(&self, n: usize) -> usize {
+        if self.ice && n % ICE_COUNTER_EVERY == 0 {
+            ICE_COUNTER_CHANGES
+        } else {
+            self.changes
+        }
+    }
 }
 
 fn main() {
@@ -106,7 +137,13 @@ fn main() {
     let land = Arc::new(Land::found(asked.villages, SEED, now));
     let write = |(n, machine)| {
         let seed = SEED + n as u64;
-        Arc::new(Village::write(&land, machine, asked.changes, seed, now))
+        Arc::new(Village::write(
+            &land,
+            machine,
+            asked.changes_of(n),
+            seed,
+            now,
+        ))
     };
     let villages: Vec<_> = land.machines.iter().enumerate().map(write).collect();
     let link = if asked.defaults {
@@ -126,6 +163,9 @@ fn main() {
 
 async fn run(asked: &Asked, land: &Arc<Land>, villages: &[Arc<Village>], hub: Hub) -> Report {
     let mut clients = clients(land, villages, &hub);
+    let crowd = crowd(land, villages, &clients, asked.hostile);
+    drop(clients.drain(villages.len() - asked.hostile..));
+    let villages = &villages[..villages.len() - asked.hostile];
     let met = Instant::now();
     clients = meet(clients).await;
     println!("met the hub in {:.1} s", met.elapsed().as_secs_f64());
@@ -139,7 +179,18 @@ async fn run(asked: &Asked, land: &Arc<Land>, villages: &[Arc<Village>], hub: Hu
         client.course = client::Course::default();
     }
     let before = hub.used();
+    let (enough, stop) = watch::channel(false);
+    let mut raging = JoinSet::new();
+    for rowdy in crowd {
+        let _handle = raging.spawn(rowdy.rage(stop.clone()));
+    }
     let (clients, after) = storm(clients, asked.within, &hub).await;
+    enough.send_replace(true);
+    let mut attacks = crowd::Tally::new();
+    for (attack, (tried, hung_up)) in raging.join_all().await.into_iter().flatten() {
+        let counts = attacks.entry(attack).or_default();
+        *counts = (counts.0 + tried, counts.1 + hung_up);
+    }
     let courses: Vec<_> = clients.iter().map(|c| c.course.clone()).collect();
     for client in &clients {
         let (away, course) = (&client.away, &client.course);
@@ -153,7 +204,7 @@ async fn run(asked: &Asked, land: &Arc<Land>, villages: &[Arc<Village>], hub: Hu
     }
     let stopped = tokio::task::spawn_blocking(move || hub.stop()).await;
     let stopped = stopped.expect("it stops");
-    stopped.check(villages);
+    stopped.check(villages, asked.hostile == 0);
     if asked.verify {
         stopped.verify();
     }
@@ -164,6 +215,7 @@ async fn run(asked: &Asked, land: &Arc<Land>, villages: &[Arc<Village>], hub: Hu
         after,
         flushes: stopped.flushes,
         log: stopped.log_lines(),
+        attacks,
         entries: villages.iter().map(|v| v.entries.len() - v.before).sum(),
     }
 }
@@ -187,6 +239,26 @@ fn clients(land: &Arc<Land>, villages: &[Arc<Village>], hub: &Hub) -> Vec<Client
         dice: Dice::new(SEED ^ (index as u64) << 20),
     };
     machines.map(client).collect()
+}
+
+/// The last machines, gone bad.
+fn crowd(
+    land: &Arc<Land>,
+    villages: &[Arc<Village>],
+    clients: &[Client],
+    hostile: usize,
+) -> Vec<crowd::Rowdy> {
+    let bad = clients.iter().rev().take(hostile);
+    let rowdy = |client: &Client| crowd::Rowdy {
+        land: land.clone(),
+        machine: client.index,
+        village: villages[client.index].clone(),
+        endpoint: client.endpoint.clone(),
+        config: client.config.clone(),
+        hub: client.hub,
+        dice: Dice::new(SEED ^ !(client.index as u64)),
+    };
+    bad.map(rowdy).collect()
 }
 
 /// Each village has one whole session and hangs up: what it agreed on with the hub then, it knows

@@ -57,7 +57,7 @@ pub(crate) struct Course {
 }
 
 /// Why a call ended before everything was in custody.
-enum Miss {
+pub(crate) enum Miss {
     Refused,
     Busy(u32),
     Failed(String),
@@ -259,7 +259,7 @@ fn missed(error: &ConnectionError) -> Miss {
 }
 
 /// One stream with primed windows.
-struct Line {
+pub(crate) struct Line {
     send: SendStream,
     receive: RecvStream,
     deflater: Deflater,
@@ -269,7 +269,7 @@ struct Line {
 }
 
 impl Line {
-    fn new(send: SendStream, receive: RecvStream) -> Self {
+    pub(crate) fn new(send: SendStream, receive: RecvStream) -> Self {
         let mut line = Self {
             send,
             receive,
@@ -284,7 +284,12 @@ impl Line {
         line
     }
 
-    async fn say(&mut self, message: &Message) -> Result<u64, Miss> {
+    /// Sends bytes as they are.
+    pub(crate) async fn bytes(&mut self, bytes: &[u8]) -> Option<()> {
+        self.send.write_all(bytes).await.ok()
+    }
+
+    pub(crate) async fn say(&mut self, message: &Message) -> Result<u64, Miss> {
         let frame = window::frame(&mut self.deflater, &codec::encode(message));
         let frame = frame.map_err(|e| Miss::Wrong(e.to_string()))?;
         let written = self.send.write_all(&frame).await;

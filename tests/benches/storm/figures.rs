@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::{Asked, client::Course, hub::Used};
+use crate::{Asked, client::Course, crowd::Tally, hub::Used};
 
 /// Everything that was counted.
 pub(crate) struct Report {
@@ -17,6 +17,8 @@ pub(crate) struct Report {
     pub(crate) flushes: Option<u64>,
     /// Lines of the hub's log by message.
     pub(crate) log: Vec<(String, usize)>,
+    /// By attack: how often it was tried, and how often the hub hung up at once.
+    pub(crate) attacks: Tally,
     /// Entries the villages brought.
     pub(crate) entries: usize,
 }
@@ -67,7 +69,9 @@ impl Report {
         let cpu = after.cpu_s - before.cpu_s;
         let retried = self.courses.iter().filter(|c| c.attempts > 1).count();
         let line = json!({
-            "villages": self.asked.villages,
+            "villages": self.asked.villages - self.asked.hostile,
+            "hostile": self.asked.hostile,
+            "ice": self.asked.ice,
             "changes": self.asked.changes,
             "within_s": self.asked.within.as_secs(),
             "profile": if cfg!(debug_assertions) { "dev" } else { "release" },
@@ -89,6 +93,7 @@ impl Report {
                 "cpu_s": cpu,
                 "peak_mib": after.peak_kib / 1024,
                 "rest_mib": before.now_kib / 1024,
+                "open_mib": after.now_kib / 1024,
                 "threads": after.threads,
                 "written_mib": (after.written - before.written) >> 20,
                 "database_mib": after.database.saturating_sub(before.database) >> 20,
@@ -102,6 +107,9 @@ impl Report {
         println!("| custody: receipts cover all | {} |", custody.cells());
         println!("| settled: proofs equal | {} |", settled.cells());
         println!("| custody, since the storm began | {} |", over.cells());
+        for (attack, (tried, hung_up)) in &self.attacks {
+            println!("{tried:>8}  {attack}, hung up on within 5 s: {hung_up}");
+        }
         println!("\nthe hub's log:");
         for (message, count) in self.log.iter().take(12) {
             println!("{count:>8}  {message}");
