@@ -11,10 +11,7 @@ use cuntong_protocol::{
     wire::{Message, window::Dictionary},
 };
 use cuntong_provisioning::judge::{Known, still_listed};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     Shared,
@@ -29,6 +26,8 @@ use super::{
     work::{Bench, Work, failed},
 };
 use crate::news::Hearing;
+
+mod waits;
 
 /// Messages read ahead of the session; the carrier's window holds back the rest.
 const READ_AHEAD: usize = 8;
@@ -326,61 +325,6 @@ impl Driver {
         Ok(vec![Input::Message(message)])
     }
 
-    /// When more sessions stand open than can be served, the caller is told when to come back.
-    fn put_off(&mut self) -> Option<Input> {
-        let most = self.shared.parts.config.connections_max;
-        let room = lock(&self.shared.live).room(most);
-        let wait = lock(&self.shared.turns).call(self.peer.node, room, Instant::now())?;
-        self.waiting = None;
-        tracing::info!(peer = %self.peer.node, ?room, ?wait, "told to come back");
-        Some(busy(wait))
-    }
-
-    /// Waits until somebody else needs the place of one who has nothing to say.
-    fn leave(&self) -> impl Future<Output = ()> + use<> {
-        let leave = self.place.as_ref().map(|place| place.leave.clone());
-        async move {
-            match leave {
-                Some(leave) => leave.notified().await,
-                None => std::future::pending().await,
-            }
-        }
-    }
-
-    /// Waits for the moment when a caller must have said its first message, or when a peer has
-    /// taken nothing for as long as a line may be silent.
-    fn patience(&self) -> impl Future<Output = &'static str> + use<> {
-        let link = &self.shared.parts.config;
-        let hello = self.waiting.as_ref().map(|w| w.since + link.hello);
-        let takes = self.full.map(|since| since + link.idle);
-        async move {
-            match (hello, takes) {
-                (Some(hello), _) => {
-                    sleep_until(hello).await;
-                    "no first message in time"
-                }
-                (None, Some(takes)) => {
-                    sleep_until(takes).await;
-                    "the peer takes in nothing"
-                }
-                (None, None) => std::future::pending().await,
-            }
-        }
-    }
-
-    /// Waits for the session's deadline; for ever when it has none.
-    fn due(&self) -> impl Future<Output = ()> + use<> {
-        let deadline = self.session.as_ref().and_then(Session::deadline);
-        let now = self.shared.parts.clock.now();
-        let wait = deadline.map(|(at, _what)| at.since(now).max(0).unsigned_abs());
-        async move {
-            match wait {
-                Some(wait) => tokio::time::sleep(Duration::from_millis(wait)).await,
-                None => std::future::pending().await,
-            }
-        }
-    }
-
     /// Gives inputs and does effects until the session wants nothing more, on a blocking thread;
     /// answers what the session must hear of by that.
     async fn pump(&mut self, inputs: Vec<Input>) -> Result<Vec<Input>, Ended> {
@@ -402,7 +346,7 @@ impl Driver {
         drop(queued);
         let worked = tokio::task::spawn_blocking(move || {
             #[cfg(feature = "faults")]
-            let heard = kinds(&inputs);
+            let heard = super::faults::kinds(&inputs);
             let worked = Work::of(session, inputs, with);
             #[cfg(feature = "faults")]
             for kind in heard {
@@ -505,20 +449,6 @@ impl Driver {
             Err(_open) => Ended::new(Close::Stop, Reason::HubDown, "the peer ended the session"),
         }
     }
-}
-
-/// The numbers of the messages among the inputs.
-#[cfg(feature = "faults")]
-fn kinds(inputs: &[Input]) -> Vec<u8> {
-    let mut kinds = Vec::new();
-    for input in inputs {
-        if let Input::Message(message) = input {
-            kinds.push(super::faults::kind(&cuntong_protocol::wire::codec::encode(
-                message,
-            )));
-        }
-    }
-    kinds
 }
 
 fn end_of(closing: &Closing) -> Ended {

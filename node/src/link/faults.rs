@@ -16,6 +16,7 @@ use std::{
 
 use cuntong_protocol::{
     id::NodeId,
+    sync::Input,
     wire::{Message, codec},
 };
 use tokio::io::AsyncWriteExt as _;
@@ -57,6 +58,17 @@ impl Moment {
 /// The number of an encoded message: the second item of its array.
 pub(super) fn kind(message: &[u8]) -> u8 {
     message.get(1).copied().unwrap_or(0)
+}
+
+/// The numbers of the messages among the inputs.
+pub(super) fn kinds(inputs: &[Input]) -> Vec<u8> {
+    let mut kinds = Vec::new();
+    for input in inputs {
+        if let Input::Message(message) = input {
+            kinds.push(kind(&codec::encode(message)));
+        }
+    }
+    kinds
 }
 
 /// A message is about to be written to the stream as this frame.
