@@ -63,6 +63,10 @@ impl Session {
                 self.flow
                     .flight
                     .retain(|(l, last)| l != log || *last > head.seq);
+                // It got its own work back: it lost its past, and our word about it as well.
+                if log.writer.node == self.peer.node && !self.peer.upstream {
+                    self.sign_again(&[*log]);
+                }
             }
         }
         let receipts = self.fit(receipts);

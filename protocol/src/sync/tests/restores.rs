@@ -59,6 +59,27 @@ fn a_restored_village_that_wrote_nothing_learns_it_from_the_vector() {
 }
 
 #[test]
+fn who_gets_its_own_entries_back_hears_in_the_same_session_that_they_are_in_custody() {
+    let mut world = World::new();
+    let own = world.scope(SHIQIAO, Kind::Application);
+    let empty = world.nodes[SHIQIAO].clone();
+    world.write(SHIQIAO, own, 1, 2);
+    meet(&mut world);
+    let log = LogId {
+        scope: own,
+        writer: world.nodes[SHIQIAO].writer,
+    };
+    // It knows that it stopped out of order, and goes on in an epoch of its own.
+    world.nodes[SHIQIAO] = empty;
+    world.nodes[SHIQIAO].writer.epoch += 100;
+    let line = world.connect(SHIQIAO, TOWN);
+    world.run();
+    assert!(world.lines[line].closed.is_empty(), "one session");
+    let town = world.nodes[TOWN].writer.node;
+    assert_eq!(world.nodes[SHIQIAO].covered(log, town), 2);
+}
+
+#[test]
 fn a_restored_hub_takes_back_what_the_nodes_below_hold() {
     let mut world = World::new();
     let own = world.scope(SHIQIAO, Kind::Application);
