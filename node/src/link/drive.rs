@@ -22,7 +22,7 @@ use super::{
     pending::Waiting,
     reason::{Close, Failed, Reason},
     stream::{Outgoing, outgoing, read, write},
-    turn::{Queued, busy},
+    turn::{Queued, in_ms},
     work::{Bench, Work, failed},
 };
 use crate::news::Hearing;
@@ -108,6 +108,8 @@ pub(super) async fn run(
             },
         }
     };
+    // Given back when the connection is closed.
+    let _place = driver.waiting.take();
     drop(driver);
     reader.abort();
     let Some(ended) = ended else {
@@ -221,6 +223,10 @@ impl Driver {
         if line.dictionary.is_some() {
             session = session.reads_packs();
         }
+        if role == Role::Callee {
+            // It only begins to wait: no thread is needed for that, and none is free in a rush.
+            let _nothing_said = session.handle(Input::Connected, parts.clock.now());
+        }
         news.of(session.shared(), session.peer().upstream);
         Ok(Self {
             session: Some(session),
@@ -244,7 +250,10 @@ impl Driver {
     }
 
     async fn go(&mut self, incoming: &mut Incoming) -> Result<Infallible, Ended> {
-        let mut inputs = vec![Input::Connected];
+        let mut inputs = match self.role {
+            Role::Caller => vec![Input::Connected],
+            Role::Callee => Vec::new(),
+        };
         loop {
             while !inputs.is_empty() {
                 inputs = self.pump(inputs).await?;
@@ -302,7 +311,7 @@ impl Driver {
                 None => Err(Ended::new(Close::Stop, Reason::Busy, "fell behind the news")),
             },
             () = due => Ok(vec![Input::Tick]),
-            () = leave => Ok(vec![busy(limits::LET_GO)]),
+            () = leave => Ok(vec![Input::Busy(in_ms(limits::LET_GO))]),
             what = patience => Err(Ended::new(Close::Silent, Reason::HubDown, what)),
             () = stop.stopped() => Ok(vec![Input::Stop]),
         }
@@ -312,8 +321,8 @@ impl Driver {
     async fn came(&mut self, message: Message) -> Result<Vec<Input>, Ended> {
         self.unwanted()?;
         if let (Role::Callee, None, Message::Hello(hello)) = (self.role, &self.place, &message) {
-            if let Some(wait) = self.put_off() {
-                return Ok(vec![wait]);
+            if let Some(put_off) = self.put_off() {
+                return Err(put_off);
             }
             let (node, connection) = (self.peer.node, &self.connection);
             self.place = live::claim(&self.shared, node, hello.boot, connection).await;

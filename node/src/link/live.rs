@@ -45,9 +45,12 @@ impl Live {
         self.0.values().filter(|entry| !entry.leaving).count()
     }
 
-    /// Room for one more, where `most` is the number of places. When none is free, whoever has been
-    /// quiet for longest is told to make room.
-    pub(super) fn room(&mut self, most: usize) -> Room {
+    /// Room for a call of this node, where `most` is the number of places. When none is free, whoever
+    /// has been quiet for longest is told to make room. A node that is here already takes its own place.
+    pub(super) fn room(&mut self, node: NodeId, most: usize) -> Room {
+        if self.0.get(&node).is_some_and(|entry| !entry.leaving) {
+            return Room::Free;
+        }
         let count = self.count();
         if count < most || self.let_one_go() {
             Room::Free

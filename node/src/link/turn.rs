@@ -1,10 +1,10 @@
 //! Who is served when more come than can be: a call is let in, or told a moment of its own to come
 //! back at. The moments lie one behind the other, as far apart as sessions take, and whoever
-//! comes at his is let in: nobody is put off twice because others were quicker.
+//! comes at his is let in before those who were told none.
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
-use cuntong_protocol::{id::NodeId, sync::Input};
+use cuntong_protocol::id::NodeId;
 use tokio::time::Instant;
 
 use super::{limits, lock};
@@ -33,7 +33,7 @@ pub(super) struct Turns {
     each: Duration,
     /// Turns that ended since some wait without a pause, and since when.
     ended: Option<(Instant, u32)>,
-    /// The moments told, by caller. No longer than the roster.
+    /// The moments told, by caller, until some time after they passed.
     told: BTreeMap<NodeId, Instant>,
     /// The last of them.
     last: Option<Instant>,
@@ -71,9 +71,9 @@ impl Drop for Queued<'_> {
     }
 }
 
-/// What a session is told that is to end and to come again after so long.
-pub(super) fn busy(wait: Duration) -> Input {
-    Input::Busy(u32::try_from(wait.as_millis()).unwrap_or(u32::MAX))
+/// A wait as BUSY says it.
+pub(super) fn in_ms(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// How many connections there are.
@@ -101,6 +101,8 @@ impl Turns {
     pub(super) fn ends(&mut self, now: Instant) {
         if self.waiting == 0 {
             self.ended = None;
+            // What was measured when there was a rush, or a stall, is not for ever.
+            self.each = (self.each + GUESS) / 2;
             return;
         }
         let (since, count) = self.ended.unwrap_or((now, 0));
@@ -120,10 +122,14 @@ impl Turns {
 
     /// `None`: the call is let in. Else it is to come back after so long.
     pub(super) fn call(&mut self, node: NodeId, room: Room, now: Instant) -> Option<Duration> {
+        // Whoever let its moment pass is like any other.
+        self.told
+            .retain(|_, at| now.saturating_duration_since(*at) < FURTHEST);
         let told = self.told.get(&node).copied();
         let early = told.map(|at| at.saturating_duration_since(now));
         let lets_in = match (early, room) {
-            (Some(early), Room::Free | Room::Reserved) => early <= EARLY,
+            (Some(early), Room::Free) => early <= EARLY || self.queue() < NEAREST,
+            (Some(early), Room::Reserved) => early <= EARLY,
             (None, Room::Free) => self.queue() <= limits::QUEUE_MAX,
             (Some(_), Room::None) | (None, Room::Reserved | Room::None) => false,
         };
@@ -210,6 +216,28 @@ mod tests {
         assert_eq!(turns.call(node(1), Room::Free, now), None);
         assert!(turns.call(node(2), Room::Reserved, now) >= Some(NEAREST));
         assert!(turns.call(node(3), Room::None, now) >= Some(NEAREST));
+    }
+
+    #[test]
+    fn a_stall_is_forgotten_when_nobody_waits() {
+        let now = Instant::now();
+        let mut turns = busy(now, 500);
+        turns.each = Duration::from_secs(30);
+        (0..500).for_each(|_one| turns.begins());
+        (0..20).for_each(|_turn| turns.ends(now));
+        turns.waits();
+        assert_eq!(turns.call(node(1), Room::Free, now), None);
+    }
+
+    #[test]
+    fn a_moment_gives_a_right_for_a_while_and_none_is_kept_from_a_free_place() {
+        let began = Instant::now();
+        let mut turns = busy(began, 10_000);
+        let wait = turns.call(node(1), Room::Free, began).expect("put off");
+        let long_past = began + wait + FURTHEST;
+        assert!(turns.call(node(1), Room::Reserved, long_past).is_some());
+        (0..10_000).for_each(|_one| turns.begins());
+        assert_eq!(turns.call(node(1), Room::Free, long_past), None, "early");
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! What a session asks of this node, done on a blocking thread.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use cuntong_protocol::{
     sync::{
@@ -23,6 +27,8 @@ use crate::{
     store::{Db, Linked, StoreError, Traffic},
 };
 
+/// So long a session has the writer to itself: what is left waits behind the others, the desk too.
+const TURN_MAX: Duration = Duration::from_millis(10);
 /// Scopes whose digests are read in the writer's thread; more are left to a reader.
 const DIGESTS_BRIEF: usize = 8;
 
@@ -83,6 +89,8 @@ struct Round {
     events: Vec<Event>,
     met_since: Option<u16>,
     closing: Option<Closing>,
+    /// What failed after all that; nothing of it was kept.
+    fault: Option<StoreError>,
 }
 
 impl Work {
@@ -140,7 +148,10 @@ impl Work {
         self.events.extend(done.events);
         self.met_since = self.met_since.or(done.met_since);
         self.closing = done.closing;
-        Ok((done.turn, done.bench))
+        match done.fault {
+            Some(error) => Err(error),
+            None => Ok((done.turn, done.bench)),
+        }
     }
 
     fn tell(&mut self, mut news: Vec<Input>, bench: &Bench) {
@@ -161,12 +172,17 @@ impl Round {
             events: Vec::new(),
             met_since: None,
             closing: None,
+            fault: None,
         }
     }
 
-    /// Effects, until one is a reader's work or there are none.
+    /// Effects, until one is a reader's work, the time is up, or there are none. One that fails ends
+    /// the session, but not what was done before it: that would fail with it at every call.
     fn go(mut self, db: &mut Db) -> Result<Self, StoreError> {
-        while let Some(effect) = self.turn.poll(&self.bench) {
+        let began = Instant::now();
+        while began.elapsed() < TURN_MAX
+            && let Some(effect) = self.turn.poll(&self.bench)
+        {
             match effect {
                 Effect::Send(message) => self.said.push(message),
                 Effect::Close(closing) => {
@@ -179,10 +195,17 @@ impl Round {
                 }
                 short => {
                     self.note(&short);
-                    let done = self.perform(short, db)?;
-                    self.news.extend(done.news);
-                    for answer in done.answers {
-                        self.turn.tell(answer, &self.bench);
+                    match db.transact(|db| self.perform(short, db)) {
+                        Ok(done) => {
+                            self.news.extend(done.news);
+                            for answer in done.answers {
+                                self.turn.tell(answer, &self.bench);
+                            }
+                        }
+                        Err(error) => {
+                            self.fault = Some(error);
+                            break;
+                        }
                     }
                 }
             }

@@ -2,20 +2,25 @@
 
 use std::time::Duration;
 
-use cuntong_protocol::sync::{Input, Session};
+use cuntong_protocol::{
+    sync::{Closing, Session},
+    wire::Message,
+};
 use tokio::time::{Instant, sleep_until};
 
-use super::{super::turn::busy, Driver, lock};
+use super::{super::turn::in_ms, Driver, Ended, end_of, lock};
 
 impl Driver {
-    /// When more sessions stand open than can be served, the caller is told when to come back.
-    pub(super) fn put_off(&mut self) -> Option<Input> {
+    /// When more sessions stand open than can be served, the caller is told when to come back. It
+    /// hears of that at once: the session itself would stand in the queue first.
+    pub(super) fn put_off(&self) -> Option<Ended> {
         let most = self.shared.parts.config.connections_max;
-        let room = lock(&self.shared.live).room(most);
+        let room = lock(&self.shared.live).room(self.peer.node, most);
         let wait = lock(&self.shared.turns).call(self.peer.node, room, Instant::now())?;
-        self.waiting = None;
         tracing::info!(peer = %self.peer.node, ?room, ?wait, "told to come back");
-        Some(busy(wait))
+        let wait = in_ms(wait);
+        self.out.send(&Message::Busy(wait));
+        Some(end_of(&Closing::ToldBusy(wait)))
     }
 
     /// Waits until somebody else needs the place of one who has nothing to say.
