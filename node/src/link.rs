@@ -87,6 +87,9 @@ pub use when::Why;
 /// Orders that wait for the caller; more are the same order.
 const ORDERS_MAX: usize = 32;
 
+/// What sites may read, and by which word of the county's.
+type KnownReads = (Option<Arc<Trust>>, BTreeMap<SiteId, Reads>);
+
 /// Keeps a renewed certificate (DER) and makes of it what is shown to others.
 pub type KeepCertificate = Box<dyn Fn(&[u8]) -> Result<Arc<CertifiedKey>, Failure> + Send + Sync>;
 
@@ -136,7 +139,7 @@ struct Shared {
     /// By place in `upstream`.
     resume: Mutex<BTreeMap<usize, Arc<Resume>>>,
     /// What the sites may read, by this word of the county's.
-    reads: Mutex<(Option<Arc<Trust>>, BTreeMap<SiteId, Reads>)>,
+    reads: Mutex<KnownReads>,
     /// Sessions that may use a thread and the store at a time: the others wait in turn and take no
     /// thread from the desk.
     hands: Arc<Semaphore>,

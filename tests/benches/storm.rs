@@ -122,7 +122,7 @@ impl Asked {
 
     /// How many changes the n-th machine brings.
     const fn changes_of(&self, n: usize) -> usize {
-        if self.ice && n % ICE_COUNTER_EVERY == 0 {
+        if self.ice && n.is_multiple_of(ICE_COUNTER_EVERY) {
             ICE_COUNTER_CHANGES
         } else {
             self.changes

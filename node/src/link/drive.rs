@@ -334,9 +334,8 @@ impl Driver {
         Ok(vec![Input::Message(message)])
     }
 
-    /// Gives inputs and does effects until the session wants nothing more, on a blocking thread;
-    /// answers what the session must hear of by that.
-    async fn pump(&mut self, inputs: Vec<Input>) -> Result<Vec<Input>, Ended> {
+    /// Gives inputs and does effects until the session wants nothing more, on a blocking thread.
+    async fn work(&mut self, inputs: Vec<Input>) -> Result<Work, Ended> {
         let lost = |why: &dyn std::fmt::Display| Ended::new(Close::Fault, Reason::HubDown, why);
         let session = self
             .session
@@ -366,7 +365,12 @@ impl Driver {
         });
         let worked = worked.await;
         lock(&self.shared.turns).ends(Instant::now());
-        let mut work = worked.map_err(|error| lost(&error))?;
+        worked.map_err(|error| lost(&error))
+    }
+
+    /// The same; answers what the session must hear of by that.
+    async fn pump(&mut self, inputs: Vec<Input>) -> Result<Vec<Input>, Ended> {
+        let mut work = self.work(inputs).await?;
         self.session = work.session.take();
         let quiet = self
             .session

@@ -111,23 +111,21 @@ impl Work {
 
     fn go_on(&mut self, mut turn: Turn, mut bench: Bench) -> Result<Session, StoreError> {
         while let Some(effect) = turn.poll(&bench) {
-            match effect {
-                Effect::Send(message) => bench.out.send(&message),
-                Effect::Close(closing) => {
-                    self.closing = Some(closing);
-                    break;
+            if let Effect::Send(message) = effect {
+                bench.out.send(&message);
+                continue;
+            }
+            if let Effect::Close(closing) = effect {
+                self.closing = Some(closing);
+            } else if is_long(&effect) || effect.only_reads() {
+                let done = read(effect, &bench)?;
+                self.tell(done.news, &bench);
+                for answer in done.answers {
+                    turn.tell(answer, &bench);
                 }
-                reads if is_long(&reads) || reads.only_reads() => {
-                    let done = read(reads, &bench)?;
-                    self.tell(done.news, &bench);
-                    for answer in done.answers {
-                        turn.tell(answer, &bench);
-                    }
-                }
-                writes => {
-                    turn.next = Some(writes);
-                    (turn, bench) = self.write(turn, bench)?;
-                }
+            } else {
+                turn.next = Some(effect);
+                (turn, bench) = self.write(turn, bench)?;
             }
             if self.closing.is_some() {
                 break;
@@ -183,30 +181,29 @@ impl Round {
         while began.elapsed() < TURN_MAX
             && let Some(effect) = self.turn.poll(&self.bench)
         {
-            match effect {
-                Effect::Send(message) => self.said.push(message),
-                Effect::Close(closing) => {
-                    self.closing = Some(closing);
-                    break;
-                }
-                long if is_long(&long) => {
-                    self.turn.next = Some(long);
-                    break;
-                }
-                short => {
-                    self.note(&short);
-                    match db.transact(|db| self.perform(short, db)) {
-                        Ok(done) => {
-                            self.news.extend(done.news);
-                            for answer in done.answers {
-                                self.turn.tell(answer, &self.bench);
-                            }
-                        }
-                        Err(error) => {
-                            self.fault = Some(error);
-                            break;
-                        }
+            if let Effect::Send(message) = effect {
+                self.said.push(message);
+                continue;
+            }
+            if let Effect::Close(closing) = effect {
+                self.closing = Some(closing);
+                break;
+            }
+            if is_long(&effect) {
+                self.turn.next = Some(effect);
+                break;
+            }
+            self.note(&effect);
+            match db.transact(|db| self.perform(effect, db)) {
+                Ok(done) => {
+                    self.news.extend(done.news);
+                    for answer in done.answers {
+                        self.turn.tell(answer, &self.bench);
                     }
+                }
+                Err(error) => {
+                    self.fault = Some(error);
+                    break;
                 }
             }
         }
@@ -246,12 +243,11 @@ impl Round {
 
 /// Whether the writer must not be held up by it: it reads, and may read much.
 fn is_long(effect: &Effect) -> bool {
-    match effect {
-        Effect::Digest(scopes) => scopes.len() > DIGESTS_BRIEF,
-        Effect::ReadSketch(_) => true,
-        Effect::GiveControls { .. } => false,
-        other => other.only_reads(),
+    if let Effect::Digest(scopes) = effect {
+        return scopes.len() > DIGESTS_BRIEF;
     }
+    let brief = matches!(effect, Effect::GiveControls { .. });
+    matches!(effect, Effect::ReadSketch(_)) || effect.only_reads() && !brief
 }
 
 /// Does one effect that only reads, on a reader.

@@ -24,7 +24,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Bytes with their length before them.
-    pub(crate) fn section(&mut self) -> Result<Cursor<'a>, Rule> {
+    pub(crate) fn section(&mut self) -> Result<Self, Rule> {
         let length = self.unsigned()?;
         self.take(length).map(Cursor)
     }

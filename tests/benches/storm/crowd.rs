@@ -212,7 +212,7 @@ impl Rowdy {
 
     /// What is said after the greeting.
     fn words(&mut self, attack: Attack) -> Vec<Message> {
-        let chunks: Vec<_> = self.village.entries.iter().cloned().collect();
+        let chunks: Vec<_> = self.village.entries.to_vec();
         match attack {
             Attack::Bomb => {
                 let (hash, body) = chunk::typed(2, &[0x55; 1_000]);
