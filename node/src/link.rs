@@ -407,10 +407,13 @@ impl Shared {
 
     /// The county's newest word, as the store has it.
     fn fresh_trust(&self) -> Arc<Trust> {
+        // Held while the store is asked: an older word must not come after a newer one.
+        let mut held = self.trust.write().unwrap_or_else(PoisonError::into_inner);
         if let Ok(trust) = self.parts.store.trust() {
             self.parts.clock.raise(trust.newest_signed_time());
-            *self.trust.write().unwrap_or_else(PoisonError::into_inner) = trust;
+            *held = trust;
         }
+        drop(held);
         self.ground().trust
     }
 

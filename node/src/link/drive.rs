@@ -108,8 +108,8 @@ pub(super) async fn run(
             },
         }
     };
-    // Given back when the connection is closed.
-    let _place = driver.waiting.take();
+    // A call that never got further counts until its connection is closed.
+    let _waiting = driver.waiting.take();
     drop(driver);
     reader.abort();
     let Some(ended) = ended else {

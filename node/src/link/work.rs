@@ -193,6 +193,7 @@ impl Round {
                 self.turn.next = Some(effect);
                 break;
             }
+            let told = self.events.len();
             self.note(&effect);
             match db.transact(|db| self.perform(effect, db)) {
                 Ok(done) => {
@@ -202,6 +203,7 @@ impl Round {
                     }
                 }
                 Err(error) => {
+                    self.events.truncate(told);
                     self.fault = Some(error);
                     break;
                 }

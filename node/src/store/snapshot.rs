@@ -368,6 +368,16 @@ impl Db {
         Ok(())
     }
 
+    /// Whether changes of a document wait for their entries.
+    pub(super) fn has_given(&self, doc: DocId) -> Result<bool> {
+        let one = self.first(
+            "SELECT 1 FROM given WHERE doc = ?1 LIMIT 1",
+            [&doc.0[..]],
+            |_| Ok(()),
+        )?;
+        Ok(one.is_some())
+    }
+
     /// Changes of a document that wait for their entries.
     pub(super) fn given_of(&self, doc: DocId) -> Result<Vec<Vec<u8>>> {
         self.all(

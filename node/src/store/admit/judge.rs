@@ -54,7 +54,7 @@ impl Db {
         of_doc.retain(|_, entries| entries.len() > 1);
         let mut good = BTreeSet::new();
         for (id, entries) in of_doc {
-            if !self.given_of(id)?.is_empty() {
+            if self.has_given(id)? {
                 continue;
             }
             let doc = self.doc_or_new(id)?;

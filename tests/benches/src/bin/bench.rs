@@ -41,7 +41,7 @@ struct Args {
     #[arg(long)]
     cut_every: Option<u64>,
     /// Workloads and prepared directories are kept here
-    #[arg(long, default_value = "/tmp/cuntong-bench")]
+    #[arg(long, default_value = "target/bench")]
     scratch: PathBuf,
     /// Each run is appended here as one line of JSON
     #[arg(long, default_value = "bench.jsonl")]
