@@ -4,44 +4,18 @@
 //! A frame is four bytes of length (big endian) and so many bytes of raw DEFLATE, which ends with
 //! a sync flush whose last four bytes (`00 00 ff ff`) are left away. A frame is one message.
 
-use std::sync::{Mutex, PoisonError};
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use crate::{limits, wire::window::Dictionary};
 
-use crate::{
-    limits,
-    wire::window::{DICTIONARY_BYTES_MAX, Dictionary},
-};
+mod half;
+
+use half::Half;
 
 /// What every sync flush ends with; not sent.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// Output grows by this much at a time.
 const STEP: usize = 16 * 1024;
-/// Resting halves of either kind that are kept for the next who speaks: as many as speak at a time
-/// on a few processors, at most 6 MiB.
-const SPARE_MAX: usize = 20;
-
-/// What rests. Made anew for every message these would tear the heap to pieces: a hub's grew by
-/// 600 MiB in a storm.
-static COMPRESSORS: Spare<Compress> = Spare(Mutex::new(Vec::new()));
-static DECOMPRESSORS: Spare<Decompress> = Spare(Mutex::new(Vec::new()));
-
-struct Spare<T>(Mutex<Vec<T>>);
-
-impl<T> Spare<T> {
-    fn take(&self) -> Option<T> {
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        spare.pop()
-    }
-
-    fn keep(&self, one: T) {
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE_MAX {
-            spare.push(one);
-        }
-    }
-}
-
 /// Why a frame is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
@@ -57,52 +31,9 @@ pub enum FrameError {
     Dictionary,
 }
 
-/// What the next bytes of a direction may refer to: the last 32 KiB before them.
-///
-/// A compressor at work takes 270 KiB and a decompressor 40, and between two messages neither
-/// holds anything that does not follow from this. A hub with thousands of quiet sessions keeps
-/// only this of each.
-#[derive(Debug, Default)]
-struct Past {
-    /// Stands before what was said.
-    dictionary: Option<Dictionary>,
-    said: Vec<u8>,
-}
-
-impl Past {
-    fn prime(&mut self, dictionary: Dictionary) {
-        if self.said.is_empty() && self.dictionary.is_none() {
-            self.dictionary = Some(dictionary);
-        } else {
-            self.add(dictionary.bytes());
-        }
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        let last = &bytes[bytes.len().saturating_sub(DICTIONARY_BYTES_MAX)..];
-        let over = (self.said.len() + last.len()).saturating_sub(DICTIONARY_BYTES_MAX);
-        self.said.drain(..over);
-        // Thousands of these are kept: not a byte more than is said.
-        self.said.reserve_exact(last.len());
-        self.said.extend(last);
-    }
-
-    /// The window itself.
-    fn window(&self) -> Vec<u8> {
-        let before = self.dictionary.map_or(&[][..], |d| d.bytes());
-        let rest = DICTIONARY_BYTES_MAX - self.said.len();
-        let before = &before[before.len().saturating_sub(rest)..];
-        [before, &self.said].concat()
-    }
-}
-
 /// The sending half of one direction.
 #[derive(Debug, Default)]
-pub struct Deflater {
-    /// Made at the first message, and again at the first after a rest.
-    live: Option<Compress>,
-    past: Past,
-}
+pub struct Deflater(Half<Compress>);
 
 impl Deflater {
     /// Puts a dictionary in front of what comes next: before the first message, or between two.
@@ -110,37 +41,13 @@ impl Deflater {
     /// # Errors
     /// `Dictionary`, after which this direction cannot go on.
     pub fn prime(&mut self, dictionary: &Dictionary) -> Result<(), FrameError> {
-        self.past.prime(*dictionary);
-        match &mut self.live {
-            Some(live) => {
-                let set = live.set_dictionary(dictionary.bytes());
-                set.map(drop).map_err(|_state| FrameError::Dictionary)
-            }
-            None => Ok(()),
-        }
+        self.0.prime(dictionary)
     }
 
     /// Gives back the memory that is needed only while messages are made. The next one finds the
     /// same window; making it ready again costs about as much as compressing 32 KiB.
     pub fn rest(&mut self) {
-        if let Some(mut live) = self.live.take() {
-            live.reset();
-            COMPRESSORS.keep(live);
-        }
-    }
-
-    fn awake(&mut self) -> Result<&mut Compress, FrameError> {
-        if self.live.is_none() {
-            let spare = COMPRESSORS.take();
-            let mut live = spare.unwrap_or_else(|| Compress::new(Compression::new(9), false));
-            let window = self.past.window();
-            if !window.is_empty() {
-                let set = live.set_dictionary(&window);
-                set.map_err(|_state| FrameError::Dictionary)?;
-            }
-            self.live = Some(live);
-        }
-        self.live.as_mut().ok_or(FrameError::Corrupt)
+        self.0.rest();
     }
 
     /// The frame of a message: length and compressed bytes. Frames must be sent in the order they
@@ -168,7 +75,7 @@ impl Deflater {
         if message.is_empty() {
             return Err(FrameError::Empty);
         }
-        let live = self.awake()?;
+        let live = self.0.awake()?;
         let before = live.total_in();
         loop {
             out.reserve(STEP.min(message.len() / 2 + 64));
@@ -184,7 +91,7 @@ impl Deflater {
             return Err(FrameError::Corrupt);
         }
         out.truncate(out.len() - TAIL.len());
-        self.past.add(message);
+        self.0.past.add(message);
         Ok(())
     }
 }
@@ -203,11 +110,7 @@ pub fn length(prefix: [u8; 4]) -> Result<usize, FrameError> {
 
 /// The receiving half of one direction.
 #[derive(Debug, Default)]
-pub struct Inflater {
-    /// Made at the first message, and again at the first after a rest.
-    live: Option<Decompress>,
-    past: Past,
-}
+pub struct Inflater(Half<Decompress>);
 
 impl Inflater {
     /// Puts a dictionary where the sender put it: before the first message, or between two.
@@ -215,37 +118,13 @@ impl Inflater {
     /// # Errors
     /// `Dictionary`, after which this direction cannot go on.
     pub fn prime(&mut self, dictionary: &Dictionary) -> Result<(), FrameError> {
-        self.past.prime(*dictionary);
-        match &mut self.live {
-            Some(live) => {
-                let set = live.set_dictionary(dictionary.bytes());
-                set.map(drop).map_err(|_state| FrameError::Dictionary)
-            }
-            None => Ok(()),
-        }
+        self.0.prime(dictionary)
     }
 
     /// Gives back the memory that is needed only while messages are read; making it ready again
     /// costs a copy of 32 KiB.
     pub fn rest(&mut self) {
-        if let Some(mut live) = self.live.take() {
-            live.reset(false);
-            DECOMPRESSORS.keep(live);
-        }
-    }
-
-    fn awake(&mut self) -> Result<&mut Decompress, FrameError> {
-        if self.live.is_none() {
-            let spare = DECOMPRESSORS.take();
-            let mut live = spare.unwrap_or_else(|| Decompress::new(false));
-            let window = self.past.window();
-            if !window.is_empty() {
-                let set = live.set_dictionary(&window);
-                set.map_err(|_state| FrameError::Dictionary)?;
-            }
-            self.live = Some(live);
-        }
-        self.live.as_mut().ok_or(FrameError::Corrupt)
+        self.0.rest();
     }
 
     /// The message in a frame; `frame` is without its length. Never more than
@@ -261,12 +140,12 @@ impl Inflater {
         let mut out = Vec::new();
         self.inflate(frame, &mut out)?;
         self.inflate(&TAIL, &mut out)?;
-        self.past.add(&out);
+        self.0.past.add(&out);
         Ok(out)
     }
 
     fn inflate(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
-        let live = self.awake()?;
+        let live = self.0.awake()?;
         let before = live.total_in();
         loop {
             let room = limits::MESSAGE_BYTES_MAX - out.len();
@@ -303,7 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::window::DICTIONARIES;
+    use crate::wire::window::{DICTIONARIES, DICTIONARY_BYTES_MAX};
 
     fn pair() -> (Deflater, Inflater) {
         (Deflater::default(), Inflater::default())
@@ -353,7 +232,7 @@ mod tests {
                 resting.0.rest();
                 resting.1.rest();
             }
-            for past in [&resting.0.past, &waking.0.past, &resting.1.past] {
+            for past in [&resting.0.0.past, &waking.0.0.past, &resting.1.0.past] {
                 assert!(past.said.capacity() <= DICTIONARY_BYTES_MAX);
             }
         }
@@ -390,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_bomb_is_refused_when_it_passes_the_length_of_a_message() {
-        let mut compress = Compress::new(Compression::best(), false);
+        let mut compress = Compress::new(flate2::Compression::best(), false);
         let zeros = vec![0; 600 * 1024 * 1024 / 20];
         let mut bomb = Vec::with_capacity(1024 * 1024);
         compress
