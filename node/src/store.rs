@@ -2,15 +2,17 @@
 //!
 //! Read in this order: [`db`] (the synchronous core: one connection, nested transactions, a power
 //! cut for tests), [`log`], [`docs`], then what happens to them: [`commit`], [`admit`],
-//! [`refuse`], [`settle`], [`fork`], [`repair`]; what is told to people: [`custody`]; last [`handle`], the
+//! [`refuse`], [`settle`], [`fork`], [`repair`], [`bodies`]; what is told to people: [`custody`]; last [`handle`], the
 //! thread that owns the writing connection. `docs/formats/store.md` describes the tables.
 //!
-//! Raw entries are the truth. Snapshots, digests and derived rows are rebuilt from them to
+//! Raw entries are the truth (the changes of old ones may lie in their documents' snapshots alone:
+//! [`bodies`]). Snapshots, digests and derived rows are rebuilt from them to
 //! equality ([`verify`]). One public method is one transaction, whole or not at all.
 
 pub mod admit;
 pub mod backup;
 pub mod blobs;
+pub mod bodies;
 pub mod commit;
 pub mod control;
 pub mod custody;
@@ -44,6 +46,7 @@ mod contract;
 pub(crate) mod fixture;
 
 pub use blobs::BlobCounts;
+pub use bodies::{FOLD_AFTER_MS, Folded};
 pub use commit::{Committed, Local};
 pub use cuntong_protocol::sync::Admission;
 pub use custody::{Held, Standing, Waiting};

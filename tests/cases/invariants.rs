@@ -20,7 +20,7 @@
 //! | 15 | a version before or after this one is spoken with | `protocol/src/sync/tests/rules.rs`: `a_peer_of_the_first_minor_version_is_sent_batches_as_they_are`, `a_newer_minor_version_is_spoken_with`; `protocol/src/wire/codec/tests.rs`: `a_hello_without_the_fields_added_since_is_read` |
 //! | 16 | many that return at once all get through, none waits for the last | `tests/cases/invariants/herd.rs`: `invariant_16_a_herd_is_served_side_by_side`; two thousand against a real hub are a benchmark, `storm` |
 //! | 17 | elision loses nothing | `protocol/src/wire/pack/tests.rs`: `any_writing_comes_back`, `every_part_of_a_history_of_several_writers_comes_back_byte_for_byte`, `what_remains_of_any_rest_gives_it_back` |
-//! | 18 | what was folded comes back byte for byte | bodies are not folded away: every entry keeps its bytes, and snapshots are made again from them: `tests/cases/invariants/histories.rs`: `invariant_18_documents_are_made_again_from_their_entries_to_the_byte` |
+//! | 18 | what was folded comes back byte for byte | `tests/cases/invariants/histories.rs`: `invariant_18_what_was_folded_comes_back_to_the_byte`; in every way entries are told `node/src/store/contract/bodies.rs`: `a_folded_change_is_told_byte_for_byte_in_every_way_entries_are_told` |
 
 mod herd;
 mod histories;

@@ -1,5 +1,6 @@
 //! The contract: what any store must do, whatever engine is below.
 
+mod bodies;
 mod custody;
 mod disk;
 mod epochs;

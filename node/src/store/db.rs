@@ -16,6 +16,7 @@ use ed25519_dalek::SigningKey;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use super::{
+    bodies::Grown,
     derived::Derived,
     docs::Cache,
     epoch::Marker,
@@ -67,6 +68,7 @@ pub struct Db {
     pub(super) nonce: [u8; 16],
     pub(super) derived: &'static Derived,
     pub(super) cache: RefCell<Cache>,
+    pub(super) grown: RefCell<Grown>,
     pub(super) spent: RefCell<Spent>,
     depth: u32,
     news: Vec<(LogId, LogHead)>,
@@ -120,6 +122,7 @@ impl Db {
             nonce,
             derived,
             cache: RefCell::new(Cache::new(super::docs::CACHED_MAX)),
+            grown: RefCell::default(),
             spent: RefCell::default(),
             depth: 0,
             news: Vec::new(),

@@ -65,6 +65,8 @@ impl Db {
                 (row, base.seq.cast_signed()),
                 entry_from,
             )?;
+            let taken = taken.into_iter().map(|row| db.with_body(row));
+            let taken = taken.collect::<Result<Vec<_>>>()?;
             if taken.is_empty() {
                 return Ok(forked);
             }
@@ -113,7 +115,7 @@ impl Db {
     }
 
     /// How far a node, or the county, has acknowledged this very branch of a log.
-    fn acknowledged_by(&self, row: i64, holder: NodeId) -> Result<u64> {
+    pub(super) fn acknowledged_by(&self, row: i64, holder: NodeId) -> Result<u64> {
         let lines = self.all(
             "SELECT r.holder, r.seq FROM receipt_line AS r
              JOIN entry AS e ON e.log = r.log AND e.seq = r.seq AND e.chain = r.chain

@@ -62,6 +62,7 @@ pub(super) struct Row1 {
     pub(super) doc: DocId,
     pub(super) hash: ChangeHash,
     pub(super) state: EntryState,
+    /// None also where it is folded, until [`Db::with_body`] has read it.
     pub(super) body: Option<Vec<u8>>,
 }
 
@@ -228,11 +229,10 @@ impl Db {
         let mut bytes = 0;
         let mut sealed: Option<(usize, Seal)> = None;
         while let Some(row) = rows.next()? {
-            let entry = Entry {
-                doc: DocId(row.get("doc")?),
-                hash: ChangeHash(row.get("hash")?),
-                body: row.get("body")?,
-            };
+            let (doc, hash) = (DocId(row.get("doc")?), ChangeHash(row.get("hash")?));
+            let state = EntryState::from_code(row.get("state")?)?;
+            let body = self.body(doc, hash, state, row.get("body")?)?;
+            let entry = Entry { doc, hash, body };
             bytes += entry_bytes(&entry);
             if sealed.is_some() && (bytes > BATCH_BYTES_MAX || entries.len() >= BATCH_ENTRIES_MAX) {
                 break;
@@ -331,20 +331,22 @@ impl Db {
 
     /// A document's entries in the order of their logs.
     pub(super) fn entries_of(&self, doc: DocId) -> Result<Vec<Row1>> {
-        self.all(
+        let rows = self.all(
             &format!("SELECT {ENTRY} FROM entry WHERE doc = ?1 ORDER BY log, seq"),
             [&doc.0[..]],
             entry_from,
-        )
+        )?;
+        rows.into_iter().map(|row| self.with_body(row)).collect()
     }
 
     /// One entry by its position.
     pub(super) fn entry_at(&self, row: i64, seq: u64) -> Result<Option<Row1>> {
-        self.first(
+        let row = self.first(
             &format!("SELECT {ENTRY} FROM entry WHERE log = ?1 AND seq = ?2"),
             (row, seq.cast_signed()),
             entry_from,
-        )
+        )?;
+        row.map(|row| self.with_body(row)).transpose()
     }
 }
 

@@ -417,13 +417,14 @@ impl Db {
     }
 }
 
-/// A document of its accepted entries, and those of them whose dependencies are missing.
+/// A document of its accepted entries, and those of them whose dependencies are missing; without those
+/// whose change is lost here ([`Db::with_body`]).
 /// `given`: changes that came with the document and wait for their entries.
 pub(super) fn assemble(id: DocId, entries: &[Row1], given: &[Vec<u8>]) -> Result<(Doc, Vec<Row1>)> {
     let mut doc = Doc::new(id);
     let accepted = entries.iter().filter(|e| e.state == EntryState::Accepted);
     let mut open: Vec<(Option<&Row1>, &[u8])> = accepted
-        .map(|e| (Some(e), e.body.as_deref().unwrap_or_default()))
+        .filter_map(|e| Some((Some(e), e.body.as_deref()?)))
         .chain(given.iter().map(|body| (None, body.as_slice())))
         .collect();
     loop {

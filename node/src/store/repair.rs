@@ -12,7 +12,7 @@ use cuntong_protocol::{
 use super::{
     db::Db,
     error::{Result, StoreError},
-    log::head_from,
+    log::{ENTRY, Row1, entry_from, head_from},
 };
 
 impl Db {
@@ -89,20 +89,26 @@ impl Db {
     }
 
     fn run(&self, row: i64, before: i64, seal: i64, wanted: &BTreeSet<DocId>) -> Result<Batch> {
-        let entries = self.all(
-            "SELECT doc, hash, CASE WHEN state IN (0, 3) THEN body END FROM entry
-             WHERE log = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq",
+        let rows = self.all(
+            &format!(
+                "SELECT {ENTRY} FROM entry WHERE log = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq"
+            ),
             (row, before, seal),
-            |r| {
-                let doc = DocId(r.get(0)?);
-                let body: Option<Vec<u8>> = r.get(2)?;
-                Ok(Entry {
-                    doc,
-                    hash: ChangeHash(r.get(1)?),
-                    body: body.filter(|_| wanted.contains(&doc)),
-                })
-            },
+            entry_from,
         )?;
+        let entries = rows.into_iter().map(|row| {
+            let row = if wanted.contains(&row.doc) {
+                self.with_body(row)?
+            } else {
+                Row1 { body: None, ..row }
+            };
+            Ok(Entry {
+                doc: row.doc,
+                hash: row.hash,
+                body: row.body,
+            })
+        });
+        let entries = entries.collect::<Result<_>>()?;
         let seal = self
             .first(
                 "SELECT e.seq, e.chain, s.at, s.signature FROM seal AS s

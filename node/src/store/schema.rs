@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sql/0004_agreed.sql"),
     include_str!("sql/0005_given.sql"),
     include_str!("sql/0006_blobs.sql"),
+    include_str!("sql/0007_folded.sql"),
 ];
 
 /// The version this program reads and writes.

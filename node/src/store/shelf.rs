@@ -23,18 +23,12 @@ impl Shelf for Db {
         let Some(row) = self.find_log(&log)? else {
             return Ok(None);
         };
-        self.first(
-            "SELECT doc, hash, body FROM entry WHERE log = ?1 AND seq = ?2",
-            (row, seq.cast_signed()),
-            |r| {
-                let body: Option<Vec<u8>> = r.get("body")?;
-                Ok(Shelved {
-                    doc: DocId(r.get("doc")?),
-                    hash: ChangeHash(r.get("hash")?),
-                    known: body.as_deref().and_then(Known::of_chunk),
-                })
-            },
-        )
+        let entry = self.entry_at(row, seq)?;
+        Ok(entry.map(|entry| Shelved {
+            doc: entry.doc,
+            hash: entry.hash,
+            known: entry.body.as_deref().and_then(Known::of_chunk),
+        }))
     }
 
     fn last(&self, log: LogId, doc: DocId, before: u64) -> Result<Option<u64>> {

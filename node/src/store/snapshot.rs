@@ -248,10 +248,17 @@ impl Db {
             return Ok(());
         }
         let rows = self.all(
-            "SELECT log, body FROM entry WHERE doc = ?1 AND state = 0",
+            "SELECT log, hash, body FROM entry WHERE doc = ?1 AND state = 0",
             [&id.0[..]],
-            |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?)),
+            |r| Ok((r.get::<_, i64>(0)?, ChangeHash(r.get(1)?), r.get(2)?)),
         )?;
+        let rows = rows
+            .into_iter()
+            .map(|(log, hash, body): (_, _, Option<Vec<u8>>)| {
+                let body = body.map_or_else(|| self.grown(id, hash), |body| Ok(Some(body)))?;
+                Ok((log, body.unwrap_or_default()))
+            });
+        let rows = rows.collect::<Result<Vec<_>>>()?;
         let some = u64::from(!rows.is_empty());
         gather.walk.left = gather.walk.left.saturating_sub(some);
         let bytes: usize = rows.iter().map(|(_, body)| body.len()).sum();

@@ -14,7 +14,7 @@ use super::{
     db::Db,
     docs::{scope_from, scope_of},
     error::{Result, StoreError},
-    log::{ENTRY, EntryState, entry_from, head_from, log_from},
+    log::{EntryState, head_from, log_from},
     refuse::assemble,
     schema,
 };
@@ -161,11 +161,7 @@ impl Db {
 
     /// The digest a document should have, and what is wrong with the stored one.
     fn verify_document(&self, id: DocId) -> Result<(u64, Option<&'static str>)> {
-        let entries = self.all(
-            &format!("SELECT {ENTRY} FROM entry WHERE doc = ?1 ORDER BY log, seq"),
-            [&id.0[..]],
-            entry_from,
-        )?;
+        let entries = self.entries_of(id)?;
         let given = self.given_of(id)?;
         let (doc, left) = assemble(id, &entries, &given)?;
         let heads = doc.heads();
@@ -256,18 +252,22 @@ impl Db {
     pub fn rebuild(&mut self, now: Millis) -> Result<()> {
         let node = self.identity()?.node;
         self.transact(|db| {
-            db.exec("DELETE FROM document", [])?;
-            db.exec("DELETE FROM scope", [])?;
-            db.cache.borrow_mut().clear();
             let ids: Vec<[u8; 16]> = db.all(
                 "SELECT doc FROM entry UNION SELECT doc FROM given",
                 [],
                 |r| r.get(0),
             )?;
             db.make_derived()?;
+            // Only snapshots of nothing: changes that were folded lie nowhere but in those of their documents.
+            db.exec(
+                "DELETE FROM document WHERE id NOT IN
+                   (SELECT doc FROM entry UNION SELECT doc FROM given)",
+                [],
+            )?;
             for id in ids {
                 db.rebuild_doc(DocId(id), node, now)?;
             }
+            db.resum()?;
             Ok(())
         })
     }

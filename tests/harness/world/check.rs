@@ -36,6 +36,7 @@ impl World {
                 let ms = self.dice.below(400_000) as i64;
                 self.pass(ms);
                 self.tick();
+                self.fold(at);
             }
             85..=88 => {
                 let steps = self.dice.below(12) as u64;
@@ -315,7 +316,7 @@ fn tokens_of(reading: &Reading) -> Vec<String> {
         .collect()
 }
 
-/// Tokens on the disk of a machine that is off: a search of raw bytes, which may find too much
+/// Tokens on the disk of a machine that is off, in logs and in documents: a search of raw bytes, which may find too much
 /// (then an act counts as lost by us that was lost by the fire) but never too little.
 fn tokens_on(disk: &rusqlite::Connection) -> Vec<String> {
     let mut query = disk
@@ -324,9 +325,21 @@ fn tokens_on(disk: &rusqlite::Connection) -> Vec<String> {
     let rows = query
         .query_map([], |row| row.get::<_, Vec<u8>>(0))
         .expect("rows read");
+    let mut folded = disk
+        .prepare("SELECT id, snapshot FROM document")
+        .expect("the documents of a disk read");
+    let docs = folded
+        .query_map([], |row| {
+            Ok((DocId(row.get(0)?), row.get::<_, Vec<u8>>(1)?))
+        })
+        .expect("rows read");
+    let changes = docs.flatten().flat_map(|(id, snapshot)| {
+        let doc = Doc::load(id, &snapshot);
+        doc.map(|doc| doc.changes()).unwrap_or_default()
+    });
     let mark = "事".as_bytes();
     let mut found = Vec::new();
-    for body in rows.flatten() {
+    for body in rows.flatten().chain(changes.map(|c| c.bytes)) {
         for at in 0..body.len().saturating_sub(9) {
             let token = body[at..]
                 .starts_with(mark)

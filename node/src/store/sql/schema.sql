@@ -54,7 +54,7 @@ CREATE TABLE draft (
   body     TEXT    NOT NULL,
   PRIMARY KEY (person, form)
 ) STRICT;
-CREATE TABLE entry (
+CREATE TABLE "entry" (
   log         INTEGER NOT NULL REFERENCES log (id),
   seq         INTEGER NOT NULL,
   doc         BLOB    NOT NULL CHECK (length(doc) = 16),
@@ -63,7 +63,7 @@ CREATE TABLE entry (
   state       INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
   received_at INTEGER NOT NULL,
   body        BLOB,
-  CHECK ((body IS NULL) = (state IN (1, 2))),
+  CHECK (state = 0 OR (body IS NULL) = (state IN (1, 2))),
   PRIMARY KEY (log, seq)
 ) STRICT;
 CREATE INDEX entry_by_doc ON entry (doc, log, seq);

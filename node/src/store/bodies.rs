@@ -1,0 +1,207 @@
+//! The changes of entries: kept in the log, or folded into their document and made again from there.
+//!
+//! Every change is kept twice while it is young: as its entry's body, which others ask for, and
+//! in its document's snapshot. Once a document has been quiet for long and the county has all of
+//! it, the bodies go; what automerge makes of the snapshot is compared with them first.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use cuntong_protocol::{
+    id::{ChangeHash, DocId},
+    time::Millis,
+};
+
+use super::{
+    db::Db,
+    error::{Result, StoreError},
+    log::{EntryState, Row1},
+};
+
+/// A document that nobody has changed for this long is folded: a month, in which whoever is away
+/// mostly comes back and asks for its entries.
+pub const FOLD_AFTER_MS: i64 = 30 * 24 * 3_600 * 1000;
+/// Name of how far a pass over the documents came, among the small values.
+const PASS: &str = "folding";
+/// Changes made again that are kept at hand, bytes.
+const GROWN_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// What one step of folding did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Entries whose change now lies in its document alone.
+    pub entries: u64,
+    /// What they weighed.
+    pub bytes: u64,
+    /// The pass over all documents is through; the next step begins another.
+    pub through: bool,
+}
+
+/// Changes by their hashes.
+type Changes = Arc<BTreeMap<ChangeHash, Vec<u8>>>;
+
+/// Changes of the folded documents read last. What stands under a hash never changes, so what is found here
+/// is true whatever was written meanwhile; what is not found is looked for in the document.
+#[derive(Debug, Default)]
+pub(super) struct Grown {
+    docs: BTreeMap<DocId, Changes>,
+    bytes: usize,
+}
+
+impl Db {
+    /// Folds documents that were not changed since `quiet`, of the next `most` in a pass over all.
+    /// Of a document the county does not have whole, nothing is folded.
+    ///
+    /// # Errors
+    /// A failing or full disk; nothing is changed then.
+    pub fn fold_bodies(&mut self, quiet: Millis, most: u32) -> Result<Folded> {
+        let from = self.meta(PASS)?.unwrap_or_default();
+        let docs = self.all(
+            "SELECT id, changed_at FROM document WHERE id > ?1 ORDER BY id LIMIT ?2",
+            (from, most),
+            |r| Ok((DocId(r.get(0)?), Millis(r.get(1)?))),
+        )?;
+        let mut folded = Folded {
+            through: docs.len() < most as usize,
+            ..Folded::default()
+        };
+        let reached = match docs.last() {
+            Some((last, _)) if !folded.through => last.0.to_vec(),
+            _ => Vec::new(),
+        };
+        self.transact(|db| {
+            let mut held = BTreeMap::new();
+            for (id, changed_at) in &docs {
+                if *changed_at <= quiet {
+                    db.fold_body(*id, &mut held, &mut folded)?;
+                }
+            }
+            db.set_meta(PASS, &reached)
+        })?;
+        Ok(folded)
+    }
+
+    /// `held`: how far the county holds each log, as far as it was asked.
+    fn fold_body(
+        &self,
+        id: DocId,
+        held: &mut BTreeMap<i64, i64>,
+        folded: &mut Folded,
+    ) -> Result<()> {
+        let rows = self.all(
+            "SELECT log, seq, hash, body FROM entry
+             WHERE doc = ?1 AND state = 0 AND body IS NOT NULL",
+            [&id.0[..]],
+            |r| {
+                Ok((
+                    r.get::<_, i64>(0)?,
+                    r.get::<_, i64>(1)?,
+                    ChangeHash(r.get(2)?),
+                    r.get::<_, Vec<u8>>(3)?,
+                ))
+            },
+        )?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for (log, seq, ..) in &rows {
+            let upto = match held.get(log) {
+                Some(upto) => *upto,
+                None => *held.entry(*log).or_insert(self.county_holds(*log)?),
+            };
+            if *seq > upto {
+                return Ok(());
+            }
+        }
+        let grown = self.grow(id)?;
+        if rows
+            .iter()
+            .any(|(.., hash, body)| grown.get(hash) != Some(body))
+        {
+            tracing::warn!(doc = %id, "a document does not give its changes back, and keeps them");
+            return Ok(());
+        }
+        for (log, seq, _, body) in &rows {
+            self.exec(
+                "UPDATE entry SET body = NULL WHERE log = ?1 AND seq = ?2",
+                (log, seq),
+            )?;
+            folded.entries += 1;
+            folded.bytes += body.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// How far the county holds a log, as this node knows it; all of it at the county itself.
+    fn county_holds(&self, row: i64) -> Result<i64> {
+        let me = self.identity()?.node;
+        if self.county_nodes().contains(&me) {
+            return Ok(i64::MAX);
+        }
+        Ok(self.acknowledged_by(row, me)?.cast_signed())
+    }
+
+    /// The change of an entry, wherever it lies; `None` when this node does not have it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when it was folded and its document does not give it back; a failing disk.
+    pub(super) fn body(
+        &self,
+        doc: DocId,
+        hash: ChangeHash,
+        state: EntryState,
+        body: Option<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>> {
+        match state {
+            EntryState::Refused | EntryState::Withheld => Ok(None),
+            EntryState::Waiting => Ok(body),
+            EntryState::Accepted if body.is_some() => Ok(body),
+            EntryState::Accepted => {
+                let change = self.grown(doc, hash)?;
+                let missing = StoreError::Damaged("the change of a folded entry");
+                change.map_or(Err(missing), |change| Ok(Some(change)))
+            }
+        }
+    }
+
+    /// A stored entry with its change. One that its damaged document does not give back has none: a
+    /// neighbour brings it, when the proof of that scope does not match.
+    pub(super) fn with_body(&self, mut row: Row1) -> Result<Row1> {
+        if row.state == EntryState::Accepted && row.body.is_none() {
+            row.body = self.grown(row.doc, row.hash)?;
+            if row.body.is_none() {
+                tracing::warn!(doc = %row.doc, "a document lacks a change that was folded into it");
+            }
+        }
+        Ok(row)
+    }
+
+    /// A folded change; `None` when its document does not have it, or does not load.
+    pub(super) fn grown(&self, id: DocId, hash: ChangeHash) -> Result<Option<Vec<u8>>> {
+        if let Some(change) = self.grown.borrow().docs.get(&id).and_then(|d| d.get(&hash)) {
+            return Ok(Some(change.clone()));
+        }
+        Ok(self.grow(id)?.get(&hash).cloned())
+    }
+
+    /// Every change of a document, read from its snapshot.
+    fn grow(&self, id: DocId) -> Result<Changes> {
+        let changes = match self.doc(id) {
+            Ok(doc) => doc.map(|doc| doc.changes()).unwrap_or_default(),
+            Err(StoreError::Document(error)) => {
+                tracing::warn!(doc = %id, %error, "a document does not load");
+                Vec::new()
+            }
+            Err(other) => return Err(other),
+        };
+        let bytes: usize = changes.iter().map(|c| c.bytes.len()).sum();
+        let changes = changes.into_iter().map(|c| (c.hash, c.bytes));
+        let changes = Changes::new(changes.collect());
+        let mut grown = self.grown.borrow_mut();
+        if grown.bytes + bytes > GROWN_BYTES_MAX {
+            *grown = Grown::default();
+        }
+        grown.bytes += bytes;
+        grown.docs.insert(id, changes.clone());
+        Ok(changes)
+    }
+}
