@@ -20,11 +20,12 @@ use serde::Serialize;
 mod carry;
 mod content;
 mod file;
+mod files;
 mod offer;
 mod progress;
 
 pub use content::{Account, Plan, outgoing, plan, take};
-use file::{Copy, Written};
+use file::{Copy, Said, Written};
 pub use offer::{Fate, Offer, look};
 pub use progress::Progress;
 
@@ -46,11 +47,17 @@ pub struct Exported {
     pub file: PathBuf,
     pub peer: NodeId,
     pub peer_name: String,
+    /// What is in it, for the person who carries it.
+    pub words: String,
     pub entries: u64,
     pub messages: u64,
     pub bytes: u64,
     /// Bundles of others for the same receiver that were put beside it.
     pub carried: u64,
+    /// Attached files in it.
+    pub files: u64,
+    /// Attached files that the next one brings.
+    pub files_left: u64,
 }
 
 /// A bundle that was taken in.
@@ -87,6 +94,7 @@ pub fn export(node: &Door, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
     let mine = policy::scopes_read_by(trust.places(), own);
     let theirs = policy::scopes_read_by(trust.places(), peer.site);
     let product = env!("CARGO_PKG_VERSION").to_owned();
+    let shared = content::shared(&mine, &theirs);
     let plan = {
         let peer = peer.clone();
         node.store
@@ -115,6 +123,7 @@ pub fn export(node: &Door, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
         |log, after| Ok(node.store.read(move |db| db.batch(&log, after))?),
         |message| written.say(message),
     )?;
+    let packed = files::outgoing(node, &peer, &shared, |message| written.give(message))?;
     let (messages, bytes) = written.finish(&papers.keys.sign.signing())?;
     let carried = match folder {
         Some(folder) => carry::hand_on(node, &trust, folder, entry.node)?,
@@ -122,6 +131,9 @@ pub fn export(node: &Door, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
     };
     Ok(Exported {
         carried,
+        words: words(entries, packed),
+        files: packed.files,
+        files_left: packed.left,
         file: path,
         peer: entry.node,
         peer_name: name_of(&trust, entry.site),
@@ -129,6 +141,17 @@ pub fn export(node: &Door, to: &Path, peer: Option<&str>) -> Result<Exported, Fa
         messages,
         bytes,
     })
+}
+
+fn words(entries: u64, packed: files::Packed) -> String {
+    let mut words = format!("{entries} 条记录");
+    if packed.files > 0 {
+        words += &format!("，{} 个附件", packed.files);
+    }
+    if packed.left > 0 {
+        words += &format!("；另有 {} 个附件装不下，下次再带", packed.left);
+    }
+    words
 }
 
 /// How many bundles of others are kept here.
@@ -199,8 +222,17 @@ fn taken(
     let mine = policy::scopes_read_by(trust.places(), own);
     let theirs = policy::scopes_read_by(trust.places(), peer.site);
     let mut account = Account::new(header.at, &mine, &theirs);
+    let shared = content::shared(&mine, &theirs);
+    let mut files = files::Incoming::new(node, peer, &shared);
     let mut messages = copy.open(header, &papers.keys.open)?;
-    while let Some(message) = messages.next_message()? {
+    while let Some(said) = messages.next()? {
+        let message = match said {
+            Said::Message(message) => *message,
+            Said::File(message) => {
+                files.take(message, &mut account)?;
+                continue;
+            }
+        };
         let now = node.clock.now();
         let (peer, mut so_far) = (peer.clone(), account);
         let done = node.store.write(move |db| {

@@ -16,6 +16,7 @@ use cuntong_provisioning::{
 };
 
 use crate::{
+    blobs::Blobs,
     bundle::{self, Imported, Progress},
     clock::{Chance, Clock},
     exit::Failure,
@@ -36,6 +37,8 @@ pub struct Door {
     pub store: Store,
     pub clock: Clock,
     pub news: News,
+    /// The bytes of attached files.
+    pub blobs: Blobs,
     pub tickets: Tickets,
     /// Rung when this machine has become a node, or has a ticket to ask with.
     pub bell: std::sync::Arc<Notify>,

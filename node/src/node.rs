@@ -89,6 +89,7 @@ impl Node {
             store: store.clone(),
             clock: clock.clone(),
             news: news.clone(),
+            blobs: blobs.clone(),
             tickets: tickets.clone(),
             bell: Arc::new(Notify::new()),
         };

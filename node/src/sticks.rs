@@ -241,9 +241,9 @@ impl Sticks {
             let done = bundle::export(&door, &path, Some(&peer.id))?;
             let file = done.file.file_name().unwrap_or_default();
             let mut words = format!(
-                "已写好并存牢：{}（{} 条记录）。现在可以拔下 U 盘",
+                "已写好并存牢：{}（{}）。现在可以拔下 U 盘",
                 safe(&file.to_string_lossy()),
-                done.entries
+                done.words
             );
             if done.carried > 0 {
                 words += &format!("；还替别人带去 {} 份", done.carried);

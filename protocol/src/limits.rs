@@ -90,6 +90,11 @@ pub const EPOCHS_MAX: i64 = 2_000;
 pub const BUNDLE_HEADER_BYTES_MAX: usize = 256;
 /// Messages in one bundle.
 pub const BUNDLE_MESSAGES_MAX: u64 = 50_000;
+/// Attached files in one bundle: a month of a village's scans, and little beside a stick. The rest comes
+/// with the next one.
+pub const BUNDLE_FILES_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Files a bundle says are held by its sender; of more the receiver brings some in vain.
+pub const BUNDLE_FILES_TOLD_MAX: usize = 50_000;
 /// Bundles kept for others, altogether: a stick's worth.
 pub const CARRIED_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// Bundles kept from one sender to one receiver.

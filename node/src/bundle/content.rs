@@ -48,6 +48,12 @@ pub struct Account {
     pub receipts: u64,
     /// Refusals of earlier entries that were heard.
     pub refusals: u64,
+    /// Attached files new to this node.
+    pub files: u64,
+    /// Attached files whose bytes were not what their case names.
+    pub files_refused: u64,
+    /// Attached files there was no room for.
+    pub files_left: u64,
     #[serde(skip)]
     shared: BTreeSet<Scope>,
 }
@@ -59,6 +65,15 @@ impl Account {
             "新记录 {} 条，已有 {} 条，回单 {} 份",
             self.taken, self.known, self.receipts
         );
+        if self.files > 0 {
+            words += &format!("，附件 {} 个", self.files);
+        }
+        if self.files_refused > 0 {
+            words += &format!("；{} 个附件与指纹不符，未收", self.files_refused);
+        }
+        if self.files_left > 0 {
+            words += &format!("；{} 个附件因空间不足未收", self.files_left);
+        }
         if self.refused > 0 {
             words += &format!("；{} 条未收", self.refused);
         }
@@ -78,12 +93,16 @@ impl Account {
             early: 0,
             receipts: 0,
             refusals: 0,
+            files: 0,
+            files_refused: 0,
+            files_left: 0,
             shared: shared(mine, theirs),
         }
     }
 }
 
-fn shared(mine: &[Scope], theirs: &[Scope]) -> BTreeSet<Scope> {
+/// What both may read.
+pub(super) fn shared(mine: &[Scope], theirs: &[Scope]) -> BTreeSet<Scope> {
     let theirs: BTreeSet<_> = theirs.iter().collect();
     mine.iter()
         .filter(|s| theirs.contains(s))

@@ -9,6 +9,7 @@ use std::{
 };
 
 use cuntong_protocol::{
+    blob::message::{self, BlobMessage},
     limits::BUNDLE_BYTES_MAX,
     time::Millis,
     wire::{
@@ -93,10 +94,19 @@ impl Written {
     /// # Errors
     /// A failing or full disk or stick; more messages than a bundle may hold.
     pub(super) fn say(&mut self, message: &Message) -> Result<(), Failure> {
-        let frame = self
-            .deflater
-            .frame(&codec::encode(message))
-            .map_err(Failure::fault)?;
+        self.frame(&codec::encode(message))
+    }
+
+    /// The same of a file.
+    ///
+    /// # Errors
+    /// As [`Self::say`].
+    pub(super) fn give(&mut self, message: &BlobMessage) -> Result<(), Failure> {
+        self.frame(&message::encode(message))
+    }
+
+    fn frame(&mut self, message: &[u8]) -> Result<(), Failure> {
+        let frame = self.deflater.frame(message).map_err(Failure::fault)?;
         self.tally.frame(&frame).map_err(Failure::fault)?;
         self.write(&frame)
     }
@@ -291,7 +301,7 @@ impl Copy {
         sign_key: &[u8; 32],
     ) -> Result<(), Failure> {
         let mut opened = self.open(header, open)?;
-        while opened.next_message()?.is_some() {}
+        while opened.next()?.is_some() {}
         let closing = opened.closing.ok_or_else(cut_short)?;
         opened.tally.verify(&closing, sign_key).map_err(not_taken)
     }
@@ -318,6 +328,12 @@ impl Copy {
     }
 }
 
+/// One thing a bundle says.
+pub(super) enum Said {
+    Message(Box<Message>),
+    File(BlobMessage),
+}
+
 /// The messages of a bundle, one by one.
 pub(super) struct Opened<'a> {
     sealed: Box<dyn Read + 'a>,
@@ -331,7 +347,7 @@ impl Opened<'_> {
     ///
     /// # Errors
     /// The file ends early, or holds something else than messages.
-    pub(super) fn next_message(&mut self) -> Result<Option<Message>, Failure> {
+    pub(super) fn next(&mut self) -> Result<Option<Said>, Failure> {
         loop {
             if self.closing.is_some() {
                 return Ok(None);
@@ -355,8 +371,8 @@ impl Opened<'_> {
             self.fill(&mut bytes[4..])?;
             self.tally.frame(&bytes).map_err(not_taken)?;
             let message = self.inflater.message(&bytes[4..]).map_err(garbled)?;
-            match codec::decode(&message) {
-                Ok(message) => return Ok(Some(message)),
+            match said(&message) {
+                Ok(said) => return Ok(Some(said)),
                 Err(DecodeError::Unknown(_)) => {}
                 Err(garbage) => return Err(garbled(garbage)),
             }
@@ -365,6 +381,15 @@ impl Opened<'_> {
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), Failure> {
         self.sealed.read_exact(bytes).map_err(|_cut| cut_short())
+    }
+}
+
+/// The message these bytes are, of either kind.
+fn said(bytes: &[u8]) -> Result<Said, DecodeError> {
+    match codec::decode(bytes) {
+        Ok(message) => Ok(Said::Message(Box::new(message))),
+        Err(DecodeError::Unknown(_)) => message::decode(bytes).map(Said::File),
+        Err(garbage) => Err(garbage),
     }
 }
 

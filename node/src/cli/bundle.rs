@@ -43,10 +43,10 @@ pub(super) async fn go(context: &Context, args: Args) -> Result<Exit, Failure> {
             context
                 .tell(asked, |done| {
                     format!(
-                        "已写好给 {} 的数据包:{}({} 条记录，{} 字节)",
+                        "已写好给 {} 的数据包:{}({}，{} 字节)",
                         text(done, "peer_name"),
                         text(done, "file"),
-                        number(done, "entries"),
+                        text(done, "words"),
                         number(done, "bytes"),
                     )
                 })

@@ -153,14 +153,8 @@ impl Files {
             });
         }
         let peers = desk.links.peers();
-        let mut live = peers
-            .iter()
-            .filter(|p| p.state == links::CONNECTED)
-            .peekable();
-        if live.peek().is_none() {
-            why.push("现在没有连接；连上后自动续传。".to_owned());
-        } else if live.all(|p| p.carrier == Some("tcp")) {
-            why.push("现在走 TCP 备用线路，只传办件；恢复 QUIC 后续传附件。".to_owned());
+        if !peers.iter().any(|p| p.state == links::CONNECTED) {
+            why.push("现在没有连接；连上后自动续传，也可以用 U 盘带去。".to_owned());
         }
         why
     }

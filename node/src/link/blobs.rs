@@ -1,6 +1,6 @@
 //! Attached files of one connection, on streams of their own below everything else. Whoever
 //! wants files opens a stream and asks; the other one answers on it. Where nobody wants any,
-//! not one byte is spent. Only QUIC carries them: over TCP a file would stand in the way of cases.
+//! not one byte is spent.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -10,10 +10,12 @@ use cuntong_protocol::{
     sync::Peer,
     wire::codec::DecodeError,
 };
-use quinn::RecvStream;
 use tokio::{io::AsyncReadExt as _, sync::mpsc, task::JoinSet};
 
-use super::{Shared, carrier::Connection};
+use super::{
+    Shared,
+    carrier::{Connection, Receiver},
+};
 use crate::store::{Result as StoreResult, StoreError};
 
 mod fetch;
@@ -33,15 +35,13 @@ pub(super) fn start(
     scopes: BTreeSet<Scope>,
 ) -> JoinSet<()> {
     let mut both = JoinSet::new();
-    if let Connection::Quic(quic) = connection {
-        both.spawn(Serving::new(shared.clone(), peer.clone(), quic.clone()).run());
-        both.spawn(Fetching::new(shared.clone(), peer.clone(), quic.clone(), scopes).run());
-    }
+    both.spawn(Serving::new(shared.clone(), peer.clone(), connection.clone()).run());
+    both.spawn(Fetching::new(shared.clone(), peer.clone(), connection.clone(), scopes).run());
     both
 }
 
 /// Reads frames until the stream ends or says something that is no message.
-pub(super) async fn read(mut stream: RecvStream, messages: mpsc::Sender<BlobMessage>) {
+pub(super) async fn read(mut stream: Receiver, messages: mpsc::Sender<BlobMessage>) {
     loop {
         let Ok(length) = stream.read_u32().await else {
             return;

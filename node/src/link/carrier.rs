@@ -25,6 +25,8 @@ pub use crate::config::Carrier;
 /// A machine that is there answers a probe within this, on any line we serve.
 const ALIVE_WITHIN: Duration = Duration::from_millis(2_500);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Of a stream of files: below the session's stream, which has 0.
+const FILES_PRIORITY: i32 = -1;
 
 /// A connection with a node that proved its key. Clones are the same connection; it ends when it
 /// is closed, or when the last clone and both halves of its stream are gone.
@@ -147,6 +149,27 @@ impl Connection {
         }
     }
 
+    /// The stream on which this node asks for files.
+    pub(super) async fn ask_files(&self) -> Result<(Sender, Receiver), Failed> {
+        match self {
+            Self::Quic(_) => self.open(false).await,
+            Self::Tcp(tcp) => files(tcp, true),
+        }
+    }
+
+    /// The stream on which the peer asks for files, when it does; what is answered goes below
+    /// everything else.
+    pub(super) async fn asked_files(&self) -> Result<(Sender, Receiver), Failed> {
+        let (sender, receiver) = match self {
+            Self::Quic(_) => self.accept(false).await?,
+            Self::Tcp(tcp) => files(tcp, false)?,
+        };
+        if let Sender::Quic(quic) = &sender {
+            let _closed = quic.set_priority(FILES_PRIORITY);
+        }
+        Ok((sender, receiver))
+    }
+
     /// Whether the other end still answers.
     pub(super) async fn alive(&self) -> bool {
         let before = self.heard();
@@ -210,6 +233,12 @@ fn halves(tcp: &tcp::Connection, doubt: bool) -> Result<(Sender, Receiver), Fail
         .map_err(|gone| reason::gone(&gone, doubt))
 }
 
+fn files(tcp: &tcp::Connection, asking: bool) -> Result<(Sender, Receiver), Failed> {
+    tcp.files(asking)
+        .map(|(send, receive)| (Sender::Tcp(send), Receiver::Tcp(receive)))
+        .map_err(|gone| reason::gone(&gone, false))
+}
+
 /// The half of a stream that is written.
 pub(super) enum Sender {
     Quic(SendStream),
@@ -271,7 +300,7 @@ impl AsyncRead for Receiver {
     ) -> Poll<std::io::Result<()>> {
         match self.get_mut() {
             Self::Quic(quic) => AsyncRead::poll_read(Pin::new(quic), cx, into),
-            Self::Tcp(tcp) => Pin::new(tcp.stream()).poll_read(cx, into),
+            Self::Tcp(tcp) => AsyncRead::poll_read(Pin::new(tcp), cx, into),
         }
     }
 }

@@ -1,15 +1,17 @@
-//! One stream over TLS/TCP, with what QUIC brings along and TCP lacks: a reason at the end, signs
-//! of life, an end of one direction alone. Records are described in `docs/formats/transport.md`.
+//! One connection over TLS/TCP, with what QUIC brings along and TCP lacks: a reason at the end, signs
+//! of life, an end of one direction alone, and streams of files below the session's. Records are described in `docs/formats/transport.md`.
 
 use std::{
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use rustls_pki_types::ServerName;
 use tokio::{
-    io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf},
     net::TcpStream,
     sync::{Notify, watch},
 };
@@ -23,9 +25,11 @@ use super::{
 use crate::{config, store::Traffic};
 
 mod count;
+mod files;
 mod pump;
 
 use count::{Count, Counted};
+use files::Flows;
 
 /// Bytes between the stream and the session, each way.
 const BETWEEN_BYTES: usize = 64 * 1024;
@@ -97,6 +101,9 @@ struct Handle {
     certificate: Option<Vec<u8>>,
     agreed: Option<Vec<u8>>,
     halves: Mutex<Option<DuplexStream>>,
+    /// What the caller asks of files, and what the called node does.
+    files: [Mutex<Option<DuplexStream>>; files::STREAMS],
+    caller: bool,
 }
 
 impl Drop for Handle {
@@ -117,6 +124,7 @@ struct State {
     /// The last words are said or given up: the socket is closed.
     parted: watch::Sender<bool>,
     count: Arc<Count>,
+    flows: Flows,
 }
 
 impl State {
@@ -149,6 +157,7 @@ impl Connection {
         link: &config::Link,
         lines: &Lines,
     ) -> Self {
+        let caller = matches!(stream, tokio_rustls::TlsStream::Client(_));
         let (_io, tls) = stream.get_ref();
         let certificate = tls.peer_certificates().and_then(|chain| chain.first());
         let certificate = certificate.map(|der| der.to_vec());
@@ -157,7 +166,13 @@ impl Connection {
             count,
             ..State::default()
         });
-        let (inside, outside) = tokio::io::duplex(BETWEEN_BYTES);
+        let (inside, session) = tokio::io::duplex(BETWEEN_BYTES);
+        let [asked, answered] = [files::stream(), files::stream()];
+        let outside = pump::Streams {
+            session,
+            outgoing: [asked.1, answered.1],
+            incoming: [asked.2, answered.2],
+        };
         let waits = pump::Waits {
             idle: link.idle,
             keep_alive: link.keep_alive,
@@ -181,6 +196,8 @@ impl Connection {
             certificate,
             agreed,
             halves: Mutex::new(Some(inside)),
+            files: [asked.0, answered.0].map(|inside| Mutex::new(Some(inside))),
+            caller,
         }))
     }
 
@@ -223,16 +240,32 @@ impl Connection {
         self.0.state.ping.notify_one();
     }
 
-    /// The one stream. It can be had once.
+    /// The session's stream. It can be had once.
     pub(super) fn halves(&self) -> Result<(Sender, Receiver), Gone> {
-        let inside = lock(&self.0.halves).take();
+        self.parts(&self.0.halves, None)
+    }
+
+    /// The stream on which this node asks for files (`asking`), or the one on which it is asked.
+    /// Each can be had once.
+    pub(super) fn files(&self, asking: bool) -> Result<(Sender, Receiver), Gone> {
+        let stream = usize::from(asking != self.0.caller);
+        self.parts(&self.0.files[stream], Some(stream))
+    }
+
+    fn parts(
+        &self,
+        of: &Mutex<Option<DuplexStream>>,
+        files: Option<usize>,
+    ) -> Result<(Sender, Receiver), Gone> {
+        let inside = lock(of).take();
         let inside = inside.ok_or_else(|| Gone::Lost("a second stream".to_owned()))?;
         let (read, write) = tokio::io::split(inside);
         let (connection, of_receiver) = (self.clone(), self.clone());
         let sender = Sender { write, connection };
         let receiver = Receiver {
             read,
-            _connection: of_receiver,
+            files,
+            connection: of_receiver,
         };
         Ok((sender, receiver))
     }
@@ -266,12 +299,25 @@ impl Sender {
 /// The half that is read.
 pub(super) struct Receiver {
     read: ReadHalf<DuplexStream>,
-    _connection: Connection,
+    /// Which stream of files it is, if it is one.
+    files: Option<usize>,
+    connection: Connection,
 }
 
-impl Receiver {
-    pub(super) const fn stream(&mut self) -> &mut ReadHalf<DuplexStream> {
-        &mut self.read
+impl AsyncRead for Receiver {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let this = self.get_mut();
+        let before = into.filled().len();
+        let read = Pin::new(&mut this.read).poll_read(cx, into);
+        if let (Some(stream), Poll::Ready(Ok(()))) = (this.files, &read) {
+            let came = into.filled().len() - before;
+            this.connection.0.state.flows.took(stream, came);
+        }
+        read
     }
 }
 

@@ -7,6 +7,7 @@ mod resumed;
 mod router;
 mod sessions;
 mod siege;
+mod sticks;
 mod tcp;
 mod tcp_siege;
 mod when;

@@ -1,7 +1,7 @@
 //! What is known of attached files: which documents name them (a derived table), which are whole
 //! here, which another node holds. The bytes are [`crate::blobs`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cuntong_protocol::{
     act::Attach,
@@ -10,6 +10,7 @@ use cuntong_protocol::{
     policy,
     time::Millis,
 };
+use data_encoding::HEXUPPER;
 use rusqlite::Row;
 
 use super::{
@@ -194,6 +195,54 @@ impl Db {
         Ok(untold)
     }
 
+    /// Files of these scopes that are here, thumbnails first, then the smallest; each with whether that node
+    /// has said that it holds it.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn blobs_here(&self, scopes: &BTreeSet<Scope>, node: NodeId) -> Result<Vec<(Blob, bool)>> {
+        let mut found = BTreeMap::new();
+        for scope in scopes {
+            let rows = self.all(
+                "SELECT a.part, a.size AS size, a.hash AS hash, EXISTS
+                   (SELECT 1 FROM blob_at AS t WHERE t.hash = a.hash AND t.node = ?3) AS told
+                 FROM attachment AS a JOIN blob AS b ON b.hash = a.hash AND b.size = a.size
+                 WHERE a.kind = ?1 AND a.site = ?2",
+                (scope.kind.code(), scope.site.0, &node.0[..]),
+                |r| {
+                    let part: i64 = r.get("part")?;
+                    Ok((blob_of(r)?, part, r.get::<_, bool>("told")?))
+                },
+            )?;
+            for (blob, part, told) in rows {
+                let known = found.entry(blob).or_insert((part, told));
+                known.0 = part.min(known.0);
+            }
+        }
+        let mut all: Vec<_> = found.into_iter().collect();
+        all.sort_by_key(|(blob, (part, _))| (*part, blob.size));
+        Ok(all
+            .into_iter()
+            .map(|(blob, (_, told))| (blob, told))
+            .collect())
+    }
+
+    /// Whether a file is named in one of these scopes and not here.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn blob_missing(&self, blob: Blob, scopes: &BTreeSet<Scope>) -> Result<bool> {
+        if self.blob_held(blob.hash)?.is_some() {
+            return Ok(false);
+        }
+        let named = self.all(
+            "SELECT DISTINCT kind, site FROM attachment WHERE hash = ?1 AND size = ?2",
+            (&blob.hash.0[..], blob.size.cast_signed()),
+            |r| super::docs::scope_from(r, "kind", "site"),
+        )?;
+        Ok(named.iter().any(|scope| scopes.contains(scope)))
+    }
+
     /// Another node said that it holds a file.
     ///
     /// # Errors
@@ -243,6 +292,15 @@ impl Db {
     pub fn blob_counts(&self) -> Result<BlobCounts> {
         let count =
             |sql: &str| -> Result<(u64, u64)> { Ok(self.first(sql, [], two)?.unwrap_or_default()) };
+        let unsent = self.first(
+            "SELECT count(*), coalesce(sum(size), 0) FROM
+               (SELECT DISTINCT b.hash, b.size FROM blob AS b
+                JOIN attachment AS a ON a.hash = b.hash
+                WHERE NOT EXISTS (SELECT 1 FROM blob_at AS t WHERE t.hash = b.hash
+                  AND hex(t.node) IN (SELECT value FROM json_each(?1))))",
+            [self.above()],
+            two,
+        )?;
         Ok(BlobCounts {
             held: count("SELECT count(*), coalesce(sum(size), 0) FROM blob")?,
             wanted: count(
@@ -250,13 +308,23 @@ impl Db {
                    (SELECT DISTINCT hash, size FROM attachment AS a WHERE NOT EXISTS
                      (SELECT 1 FROM blob AS b WHERE b.hash = a.hash))",
             )?,
-            unsent: count(
-                "SELECT count(*), coalesce(sum(size), 0) FROM
-                   (SELECT DISTINCT b.hash, b.size FROM blob AS b
-                    JOIN attachment AS a ON a.hash = b.hash
-                    WHERE NOT EXISTS (SELECT 1 FROM blob_at AS t WHERE t.hash = b.hash))",
-            )?,
+            unsent: unsent.unwrap_or_default(),
         })
+    }
+
+    /// The nodes above this one, a JSON array of upper-case hexadecimal: who is below and holds a file too
+    /// does not make it safe.
+    fn above(&self) -> String {
+        let (Ok(trust), Ok(site)) = (self.trust(), self.site()) else {
+            return "[]".to_owned();
+        };
+        let above = trust.places().above(site);
+        let nodes = trust.roster().nodes.iter();
+        let nodes = nodes.filter(|node| above.contains(&node.site));
+        let nodes: Vec<_> = nodes
+            .map(|node| format!("\"{}\"", HEXUPPER.encode(&node.node.0)))
+            .collect();
+        format!("[{}]", nodes.join(","))
     }
 
     /// Keeps what a form brought until the form is accepted, for that person alone.

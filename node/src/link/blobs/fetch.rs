@@ -13,14 +13,20 @@ use cuntong_protocol::{
     limits,
     sync::Peer,
 };
-use quinn::SendStream;
 use tokio::{
+    io::AsyncWriteExt as _,
     sync::mpsc,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 
-use super::{super::Shared, LOOK_ANYWAY, blocking, frame, read};
+use super::{
+    super::{
+        Shared,
+        carrier::{Connection, Sender},
+    },
+    LOOK_ANYWAY, blocking, frame, read,
+};
 use crate::store::{Db, Result as StoreResult};
 
 /// Files looked for at a time.
@@ -29,13 +35,13 @@ const REFILL: usize = 32;
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
 /// Where questions go, what comes back, and who reads that.
-type Line = (SendStream, mpsc::Receiver<BlobMessage>, JoinSet<()>);
+type Line = (Sender, mpsc::Receiver<BlobMessage>, JoinSet<()>);
 
 /// Asks the peer for what is missing here.
 pub(super) struct Fetching {
     shared: Arc<Shared>,
     peer: Peer,
-    quic: quinn::Connection,
+    connection: Connection,
     /// What both may read.
     scopes: BTreeSet<Scope>,
     fetcher: Fetcher,
@@ -59,13 +65,13 @@ impl Fetching {
     pub(super) fn new(
         shared: Arc<Shared>,
         peer: Peer,
-        quic: quinn::Connection,
+        connection: Connection,
         scopes: BTreeSet<Scope>,
     ) -> Self {
         Self {
             shared,
             peer,
-            quic,
+            connection,
             scopes,
             fetcher: Fetcher::default(),
             claimed: BTreeSet::new(),
@@ -151,7 +157,7 @@ impl Fetching {
 
     async fn ask(&mut self, ask: Ask) -> Result<(), &'static str> {
         if self.line.is_none() {
-            let opened = self.quic.open_bi().await;
+            let opened = self.connection.ask_files().await;
             let (send, receive) = opened.map_err(|_gone| "the connection ended")?;
             // Questions are few; they may go with the cases.
             let (sender, messages) = mpsc::channel(1);

@@ -11,13 +11,19 @@ use cuntong_protocol::{
     limits,
     sync::Peer,
 };
-use quinn::SendStream;
 use tokio::{
+    io::AsyncWriteExt as _,
     sync::{broadcast, mpsc},
     task::JoinSet,
 };
 
-use super::{super::Shared, LOOK_ANYWAY, blocking, frame, read};
+use super::{
+    super::{
+        Shared,
+        carrier::{Connection, Sender},
+    },
+    LOOK_ANYWAY, blocking, frame, read,
+};
 
 /// Bytes given to the stream at a time.
 const SLICE: usize = 8 * 1024;
@@ -28,14 +34,12 @@ const STEP_BACK: Duration = Duration::from_millis(150);
 const AHEAD: u64 = 16 * 1024;
 const LOOK_SOONEST: Duration = Duration::from_millis(2);
 const LOOK_LATEST: Duration = Duration::from_millis(50);
-/// Below the session's stream, which has 0.
-const PRIORITY: i32 = -1;
 
 /// Answers what the peer asks.
 pub(super) struct Serving {
     shared: Arc<Shared>,
     peer: Peer,
-    quic: quinn::Connection,
+    connection: Connection,
     /// Of the file that was asked for last.
     tree: Option<(Blob, Tree)>,
     /// Asked for while the line was not to be used.
@@ -49,11 +53,11 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) fn new(shared: Arc<Shared>, peer: Peer, quic: quinn::Connection) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, peer: Peer, connection: Connection) -> Self {
         Self {
             shared,
             peer,
-            quic,
+            connection,
             tree: None,
             later: BTreeSet::new(),
             absent: BTreeSet::new(),
@@ -63,12 +67,9 @@ impl Serving {
     }
 
     pub(super) async fn run(mut self) {
-        let Ok((mut send, receive)) = self.quic.accept_bi().await else {
+        let Ok((mut send, receive)) = self.connection.asked_files().await else {
             return;
         };
-        if send.set_priority(PRIORITY).is_err() {
-            return;
-        }
         let (sender, mut asked) = mpsc::channel(1);
         let mut reading = JoinSet::new();
         reading.spawn(read(receive, sender));
@@ -97,7 +98,7 @@ impl Serving {
     }
 
     /// A file became whole here that the peer had asked for.
-    async fn tell(&mut self, send: &mut SendStream, blob: Blob) -> Result<(), &'static str> {
+    async fn tell(&mut self, send: &mut Sender, blob: Blob) -> Result<(), &'static str> {
         if !self.absent.contains(&blob) || !self.has(blob).await? {
             return Ok(());
         }
@@ -106,7 +107,7 @@ impl Serving {
     }
 
     /// The line may be used again: what was put off may be asked for.
-    async fn resume(&mut self, send: &mut SendStream) -> Result<(), &'static str> {
+    async fn resume(&mut self, send: &mut Sender) -> Result<(), &'static str> {
         if self.shared.may_move() {
             for blob in std::mem::take(&mut self.later) {
                 say(send, blob, Word::Here).await?;
@@ -123,7 +124,7 @@ impl Serving {
             .map_err(|_failing| "the store failed")
     }
 
-    async fn answer(&mut self, send: &mut SendStream, ask: Ask) -> Result<(), &'static str> {
+    async fn answer(&mut self, send: &mut Sender, ask: Ask) -> Result<(), &'static str> {
         let Ask { blob, first, count } = ask;
         let groups = tree::groups(blob.size);
         let end = first.checked_add(count).filter(|end| *end <= groups);
@@ -189,7 +190,7 @@ impl Serving {
     }
 
     /// Sends a frame in slices, each only when the line has taken what went before.
-    async fn give(&mut self, send: &mut SendStream, frame: &[u8]) -> Result<(), &'static str> {
+    async fn give(&mut self, send: &mut Sender, frame: &[u8]) -> Result<(), &'static str> {
         for slice in frame.chunks(SLICE) {
             self.line_free().await;
             let written = send.write_all(slice).await;
@@ -202,18 +203,22 @@ impl Serving {
     /// Waits until hardly anything of ours waits here to be sent, and no queue builds up on the
     /// way: what lies in one cannot be overtaken by a case.
     async fn line_free(&mut self) {
+        // Over TCP the stream itself takes no more than may be under way.
+        let Connection::Quic(quic) = &self.connection else {
+            return;
+        };
         loop {
-            let left = self.quic.stats().udp_tx.bytes;
+            let left = quic.stats().udp_tx.bytes;
             // What others sent meanwhile counts as ours: it only makes us wait less.
             self.handed = self.handed.max(left);
-            if self.handed - left <= AHEAD || self.quic.close_reason().is_some() {
+            if self.handed - left <= AHEAD || quic.close_reason().is_some() {
                 break;
             }
-            let soon = self.quic.rtt() / 8;
+            let soon = quic.rtt() / 8;
             tokio::time::sleep(soon.clamp(LOOK_SOONEST, LOOK_LATEST)).await;
         }
         for _quarter in 0..4 {
-            let rtt = self.quic.rtt();
+            let rtt = quic.rtt();
             self.quickest = self.quickest.min(rtt);
             if rtt <= self.quickest + STEP_BACK {
                 return;
@@ -223,7 +228,7 @@ impl Serving {
     }
 }
 
-async fn say(send: &mut SendStream, blob: Blob, word: Word) -> Result<(), &'static str> {
+async fn say(send: &mut Sender, blob: Blob, word: Word) -> Result<(), &'static str> {
     let states = BlobMessage::States(vec![State { blob, word }]);
     send.write_all(&frame(&states))
         .await

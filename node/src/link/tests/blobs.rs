@@ -7,18 +7,20 @@ use cuntong_protocol::{
         message::{Ask, BlobMessage, State, Word},
     },
     document::Write,
-    id::{BlobHash, CaseId, DocId, Kind},
+    id::{BlobHash, CaseId, DocId, Kind, NodeId},
     role::Role as Post,
 };
+use tokio::io::AsyncWriteExt as _;
 
 use super::{
     super::*,
     land::{DAY_MS, HUB, Land, Machine, NOW, QINGXI, Running, SHIQIAO, TOWN, until},
+    tcp::by_tcp_alone,
 };
 use crate::{blobs::Limits, store::Local};
 
 /// A scan that no compression makes smaller.
-fn scan(size: usize, seed: u8) -> Vec<u8> {
+pub(super) fn scan(size: usize, seed: u8) -> Vec<u8> {
     let mut bytes = vec![0; size];
     blake3::Hasher::new()
         .update(&[seed])
@@ -30,7 +32,7 @@ fn scan(size: usize, seed: u8) -> Vec<u8> {
 
 impl Running {
     /// Somebody attaches a file to a case, in a document this node writes.
-    fn attach(&self, case: CaseId, side: Kind, bytes: &[u8]) -> Attach {
+    pub(super) fn attach(&self, case: CaseId, side: Kind, bytes: &[u8]) -> Attach {
         let attach = self
             .blobs
             .take("扫描件.pdf", bytes, &self.store, NOW)
@@ -74,18 +76,28 @@ impl Running {
             .unwrap();
     }
 
-    fn has_file(&self, hash: BlobHash) -> bool {
+    pub(super) fn has_file(&self, hash: BlobHash) -> bool {
         self.store
             .read(move |db| db.blob_held(hash))
             .unwrap()
             .is_some()
     }
 
-    fn holders(&self, hash: BlobHash) -> usize {
+    pub(super) fn holders(&self, hash: BlobHash) -> usize {
         self.store
             .read(move |db| db.blob_holders(hash))
             .unwrap()
             .len()
+    }
+
+    /// Files that are not known to be above.
+    pub(super) fn unsent(&self) -> u64 {
+        let counts = self.store.read(|db| db.blob_counts()).unwrap();
+        counts.unsent.0
+    }
+
+    pub(super) fn node(&self) -> NodeId {
+        self.store.read(|db| Ok(db.identity()?.node)).unwrap()
     }
 }
 
@@ -95,12 +107,25 @@ fn three(land: &mut Land) -> (Machine, Machine, Machine) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scan_goes_up_through_the_township_and_a_result_comes_down() {
-    let mut land = Land::new(61);
+    there_and_back(61, config::Config::default().link).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_go_both_ways_where_only_tcp_passes() {
+    there_and_back(67, by_tcp_alone()).await;
+}
+
+async fn there_and_back(seed: u64, link: config::Link) {
+    let mut land = Land::new(seed);
     land.person(TOWN, "beixiang", Post::Clerk, NOW.after(-500 * DAY_MS));
     let (hub, town, village) = three(&mut land);
-    let hub = land.start(&hub, true, &[]);
-    let town = land.start(&town, true, &[&hub]);
-    let village = land.start(&village, false, &[&town]);
+    let listening = config::Link {
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        ..link.clone()
+    };
+    let hub = land.start_with(&hub, listening.clone(), &[]);
+    let town = land.start_with(&town, listening, &[&hub]);
+    let village = land.start_with(&village, link, &[&town]);
     let case = village.log_case();
     let bytes = scan(700_000, 1);
     let up = village.attach(case, Kind::Application, &bytes);
@@ -163,9 +188,7 @@ async fn a_node_without_room_fetches_nothing_and_says_so() {
 async fn ask(from: &Running, asks: &[BlobMessage]) -> Vec<BlobMessage> {
     let shared = from.links.0.clone();
     let line = call::call(&shared, 0, tls::ALPN, false).await.unwrap();
-    let carrier::Connection::Quic(quic) = line.connection.clone() else {
-        panic!("by QUIC");
-    };
+    let connection = line.connection.clone();
     let (report, mut events) = mpsc::unbounded_channel();
     let session = tokio::spawn(async move { drive::run(&shared, line, report).await });
     loop {
@@ -175,7 +198,7 @@ async fn ask(from: &Running, asks: &[BlobMessage]) -> Vec<BlobMessage> {
             None => panic!("the session ended: {:?}", session.await),
         }
     }
-    let (mut send, receive) = quic.open_bi().await.unwrap();
+    let (mut send, receive) = connection.ask_files().await.unwrap();
     let (sender, mut messages) = mpsc::channel(1_000);
     let reading = tokio::spawn(blobs::read(receive, sender));
     for message in asks {
@@ -184,7 +207,7 @@ async fn ask(from: &Running, asks: &[BlobMessage]) -> Vec<BlobMessage> {
             break;
         }
     }
-    let _ended = send.finish();
+    let _ended = send.shutdown().await;
     let mut answers = Vec::new();
     while let Some(message) = messages.recv().await {
         answers.push(message);

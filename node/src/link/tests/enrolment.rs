@@ -43,6 +43,7 @@ pub(super) fn door(land: &Land, hub: &super::land::Running) -> Door {
         store: hub.store.clone(),
         clock: Clock::by_hand(NOW),
         news: hub.news.clone(),
+        blobs: hub.blobs.clone(),
         tickets: land.tickets(),
         bell: Arc::new(tokio::sync::Notify::new()),
     }
