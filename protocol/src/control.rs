@@ -20,6 +20,7 @@ mod rows;
 pub mod sample;
 pub mod signed;
 pub mod trust;
+pub mod words;
 
 pub use catalogue::{Catalogue, Item, Material};
 pub use rows::RowError;

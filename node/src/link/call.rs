@@ -31,7 +31,7 @@ pub(super) async fn call(
         (connection, None) => begin(shared, index, connection).await,
         (connection, Some((early, last))) => {
             let known = judge(shared, &connection, &last.certificate)?;
-            let dictionary = tls::dictionary(&last.alpn);
+            let dictionary = tls::dictionary(&last.alpn, &shared.ground().trust);
             let line = line(shared, connection, known, dictionary).await?;
             Ok(drive::Line {
                 early: Some(early),
@@ -52,7 +52,10 @@ pub(super) async fn begin(
     };
     let known = judge(shared, &connection, &certificate)?;
     let alpn = connection.agreed();
-    let dictionary = alpn.as_deref().and_then(tls::dictionary);
+    let trust = shared.ground().trust;
+    let dictionary = alpn
+        .as_deref()
+        .and_then(|alpn| tls::dictionary(alpn, &trust));
     if let (Some(alpn), Connection::Quic(_)) = (alpn, &connection) {
         shared.resume(index).remember(Last { certificate, alpn });
     }

@@ -90,7 +90,7 @@ pub(super) async fn run(
         }
     };
     let (incoming_sender, mut incoming) = mpsc::channel(READ_AHEAD);
-    let reader = tokio::spawn(read(line.receive, line.dictionary, incoming_sender));
+    let reader = tokio::spawn(read(line.receive, line.dictionary.clone(), incoming_sender));
     let writer = tokio::spawn(write(line.send, line.known.node, line.dictionary, queue));
     let heard = early_words(early, &connection, shared);
     let ended = {

@@ -268,7 +268,7 @@ async fn serve(shared: &Arc<Shared>, connection: Connection, mut waiting: Waitin
         match (alpn == tls::ALPN_RENEW, full) {
             (true, _) => renewal::answer(shared, &connection, &known).await,
             (false, true) => {
-                let dictionary = tls::dictionary(&alpn);
+                let dictionary = tls::dictionary(&alpn, &shared.ground().trust);
                 session(shared, connection, known, waiting, dictionary).await;
             }
             (false, false) => connection.close(Close::Renew, "renew"),

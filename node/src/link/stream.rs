@@ -34,7 +34,7 @@ pub(super) async fn read(
     messages: mpsc::Sender<Result<Message, String>>,
 ) {
     let mut inflater = Inflater::default();
-    let primed = match dictionary.map(|d| inflater.prime(&d)).transpose() {
+    let primed = match dictionary.as_ref().map(|d| inflater.prime(d)).transpose() {
         Ok(primed) => primed.is_some(),
         Err(error) => {
             let _gone = messages.send(Err(error.to_string())).await;
@@ -189,7 +189,7 @@ pub(super) async fn write(
     mut waiting: Waiting,
 ) {
     let mut deflater = Deflater::default();
-    if let Some(Err(error)) = dictionary.map(|d| deflater.prime(&d)) {
+    if let Some(Err(error)) = dictionary.as_ref().map(|d| deflater.prime(d)) {
         tracing::error!(%peer, %error, "a window cannot be primed");
         return;
     }

@@ -16,7 +16,7 @@ use std::{
 use cuntong_protocol::{
     control::signed::Trust,
     time::Millis,
-    wire::window::{self, DICTIONARIES, Dictionary, DictionaryId},
+    wire::window::{Dictionary, DictionaryId},
 };
 use cuntong_provisioning::{
     enrol::talk,
@@ -146,7 +146,8 @@ pub(super) fn calling(
     ground: Ground,
     alpn: &[u8],
 ) -> Result<QuicClientConfig, TlsError> {
-    client(own, Arc::new(Callee::of(Some(ground))), offered(alpn))
+    let offered = offered(alpn, Some(&ground));
+    client(own, Arc::new(Callee::of(Some(ground))), offered)
 }
 
 /// The same over TCP. Without ground, whoever answers is let talk, as for [`enrolling`].
@@ -155,7 +156,8 @@ pub(super) fn calling_by_tcp(
     ground: Option<Ground>,
     alpn: &[u8],
 ) -> Result<rustls::ClientConfig, TlsError> {
-    plain_client(own, Arc::new(Callee::of(ground)), offered(alpn))
+    let offered = offered(alpn, ground.as_ref());
+    plain_client(own, Arc::new(Callee::of(ground)), offered)
 }
 
 /// The verifier and the key of the calls to one upstream: the same for all of them.
@@ -181,8 +183,9 @@ pub(super) fn resuming(
     ground: Ground,
     resumption: Resumption,
 ) -> Result<QuicClientConfig, TlsError> {
+    let offered = sessions(&ground.trust);
     sides.verifier.judge_by(ground);
-    let mut config = with_sides(sides.own.clone(), sides.verifier.clone(), sessions())?;
+    let mut config = with_sides(sides.own.clone(), sides.verifier.clone(), offered)?;
     config.resumption = resumption;
     config.enable_early_data = true;
     QuicClientConfig::try_from(config).map_err(TlsError::from)
@@ -207,17 +210,16 @@ pub(super) fn credulous_by_tcp(own: Arc<CertifiedKey>) -> Result<rustls::ClientC
 }
 
 /// The protocols to offer for one: a session may be spoken in several ways.
-fn offered(alpn: &[u8]) -> Vec<Vec<u8>> {
-    if alpn == ALPN {
-        sessions()
-    } else {
-        vec![alpn.to_vec()]
+fn offered(alpn: &[u8], ground: Option<&Ground>) -> Vec<Vec<u8>> {
+    match ground {
+        Some(ground) if alpn == ALPN => sessions(&ground.trust),
+        Some(_) | None => vec![alpn.to_vec()],
     }
 }
 
 /// How a session may be spoken, the preferred way first.
-fn sessions() -> Vec<Vec<u8>> {
-    let primed = DICTIONARIES.iter().map(|dictionary| {
+fn sessions(trust: &Trust) -> Vec<Vec<u8>> {
+    let primed = trust.dictionaries().map(|dictionary| {
         let name = HEXLOWER.encode(&dictionary.id().0);
         [ALPN_PRIMED, name.as_bytes()].concat()
     });
@@ -234,9 +236,13 @@ pub(super) fn agreed(connection: &quinn::Connection) -> Option<Vec<u8>> {
 }
 
 /// The dictionary that stands before the windows of a session spoken so.
-pub(super) fn dictionary(alpn: &[u8]) -> Option<Dictionary> {
+pub(super) fn dictionary(alpn: &[u8], trust: &Trust) -> Option<Dictionary> {
     let name = HEXLOWER.decode(alpn.strip_prefix(ALPN_PRIMED)?).ok()?;
-    window::named(DictionaryId(name.try_into().ok()?))
+    let name = DictionaryId(name.try_into().ok()?);
+    trust
+        .dictionaries()
+        .find(|known| known.id() == name)
+        .cloned()
 }
 
 fn client(
@@ -296,6 +302,7 @@ pub(super) fn called_by_tcp(
     own: Arc<CertifiedKey>,
     ground: Ground,
 ) -> Result<rustls::ServerConfig, TlsError> {
+    let offered = sessions(&ground.trust);
     let stranger = Arc::new(AtomicBool::new(false));
     let verifier = Caller {
         ground,
@@ -306,7 +313,7 @@ pub(super) fn called_by_tcp(
         .map_err(TlsError::from)?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(Door { own, stranger }));
-    config.alpn_protocols = sessions();
+    config.alpn_protocols = offered;
     config
         .alpn_protocols
         .extend([ALPN_RENEW.to_vec(), ALPN_ENROL.to_vec()]);

@@ -8,13 +8,18 @@ use std::{
 use super::{
     Catalogue, ControlKey, ControlKind, Credentials, Directory, NodeEntry, Places, Roster,
     signed::{Authority, Body, Content, County, SUITE, Signed, TrustError},
+    words,
 };
 use crate::{
     calendar::Calendar,
     id::{NodeId, SiteId},
     limits::CONTROL_VERSION_JUMP_MAX,
     time::Millis,
+    wire::window::{DICTIONARIES, Dictionary},
 };
+
+/// Dictionaries of the county's words that are known.
+const DICTIONARIES_KEPT: usize = 2;
 
 /// The verified control documents of one county.
 #[derive(Debug, Clone)]
@@ -31,6 +36,8 @@ pub struct Trust {
     catalogue: Catalogue,
     calendar: Calendar,
     credentials: BTreeMap<SiteId, Credentials>,
+    /// Of the county's words, the newest first; the one before it may stand in a handshake still.
+    dictionaries: Vec<Dictionary>,
 }
 
 /// Where in the roster a node stands: it is asked for with every call, message and entry.
@@ -114,6 +121,7 @@ impl Trust {
             catalogue: Catalogue::default(),
             calendar: Calendar::default(),
             credentials: BTreeMap::new(),
+            dictionaries: Vec::new(),
         })
     }
 
@@ -200,6 +208,11 @@ impl Trust {
                         why,
                     })?;
             }
+        }
+        if matches!(content.kind, ControlKind::Places | ControlKind::Catalogue) {
+            self.dictionaries
+                .splice(0..0, words::dictionary(&self.places, &self.catalogue));
+            self.dictionaries.truncate(DICTIONARIES_KEPT);
         }
         self.newest.insert(signed.key(), Held::new(&signed, bytes));
         Ok(Taken::New(signed.key(), content.version))
@@ -307,6 +320,12 @@ impl Trust {
     /// The county.
     pub fn county(&self) -> County {
         self.county
+    }
+
+    /// What may stand before a session's windows, the preferred first: the county's own words
+    /// ([`words::dictionary`]), and what is in the executable.
+    pub fn dictionaries(&self) -> impl Iterator<Item = &Dictionary> {
+        self.dictionaries.iter().chain(&DICTIONARIES)
     }
 
     /// The authority in force.

@@ -1,11 +1,12 @@
 //! The dictionary that stands before a stream's compression window, and short frames.
 //!
-//! A dictionary is text that messages are likely to repeat. Both sides have it in the executable;
+//! A dictionary is text that messages are likely to repeat. Both sides have it in the executable, or
+//! make it of the same control documents ([`crate::control::words`]);
 //! the handshake names it by a hash (`docs/formats/transport.md`), and each direction's window is
 //! primed with it before the first message ([`Deflater::prime`], [`super::frame::Inflater::prime`]). A dictionary that was released is never changed: a
 //! better one gets another name, and a node keeps those its peers may still have.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use data_encoding::HEXLOWER;
 
@@ -29,38 +30,68 @@ impl fmt::Debug for DictionaryId {
 }
 
 /// Text that messages are likely to repeat; at most 32 KiB, the likeliest last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dictionary(&'static [u8]);
+#[derive(Clone, PartialEq, Eq)]
+pub struct Dictionary(Text);
+
+#[derive(Clone)]
+enum Text {
+    Shipped(&'static [u8]),
+    Made(Arc<[u8]>),
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Text {}
+
+impl Text {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Shipped(bytes) => bytes,
+            Self::Made(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Dictionary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Dictionary({:?})", self.id())
+    }
+}
 
 /// DEFLATE looks back no further than this.
 pub const DICTIONARY_BYTES_MAX: usize = 32 * 1024;
 
 /// The dictionaries in this executable, the preferred one first.
-pub const DICTIONARIES: [Dictionary; 1] = [Dictionary::new(include_bytes!("../../assets/1.dict"))];
+pub static DICTIONARIES: [Dictionary; 1] =
+    [Dictionary::shipped(include_bytes!("../../assets/1.dict"))];
 
 impl Dictionary {
     /// A dictionary of these bytes; beyond [`DICTIONARY_BYTES_MAX`] only the last count.
-    pub const fn new(bytes: &'static [u8]) -> Self {
-        Self(bytes)
+    pub const fn shipped(bytes: &'static [u8]) -> Self {
+        Self(Text::Shipped(bytes))
+    }
+
+    /// The same of bytes that were put together ([`crate::control::words`]).
+    pub fn made(bytes: &[u8]) -> Self {
+        Self(Text::Made(bytes.into()))
     }
 
     /// Its text.
-    pub const fn bytes(&self) -> &'static [u8] {
-        self.0
+    pub fn bytes(&self) -> &[u8] {
+        self.0.bytes()
     }
 
     /// Its name in a greeting.
     pub fn id(&self) -> DictionaryId {
-        let hash = blake3::derive_key("cuntong 2026 wire dictionary", self.0);
+        let hash = blake3::derive_key("cuntong 2026 wire dictionary", self.bytes());
         let mut id = [0; 8];
         id.copy_from_slice(&hash[..8]);
         DictionaryId(id)
     }
-}
-
-/// The dictionary of this name, where the executable has it.
-pub fn named(id: DictionaryId) -> Option<Dictionary> {
-    DICTIONARIES.iter().find(|known| known.id() == id).copied()
 }
 
 /// A frame whose length is an unsigned LEB128 number of one to three bytes.
@@ -117,8 +148,6 @@ mod tests {
     fn the_released_dictionary_is_what_its_name_says() {
         assert!(DICTIONARIES[0].bytes().len() <= DICTIONARY_BYTES_MAX);
         insta::assert_snapshot!(format!("{:?}", DICTIONARIES[0].id()), @"224d72370ff767ba");
-        assert_eq!(named(DICTIONARIES[0].id()), Some(DICTIONARIES[0]));
-        assert_eq!(named(DictionaryId([9; 8])), None);
     }
 
     #[test]

@@ -189,7 +189,9 @@ async fn of_two_sessions_of_one_machine_the_newest_stays_whatever_carries_them()
     let second = Connection::Tcp(second);
     let (send, receive) = second.open(false).await.unwrap();
     let (out, queue) = stream::outgoing();
-    let dictionary = second.agreed().and_then(|alpn| tls::dictionary(&alpn));
+    let dictionary = second
+        .agreed()
+        .and_then(|alpn| tls::dictionary(&alpn, &village.links.0.ground().trust));
     drop(tokio::spawn(stream::write(send, node, dictionary, queue)));
     out.send(&hello_of(node, village.links.0.parts.boot));
     // It calls again by QUIC, and that is the newest.

@@ -90,9 +90,9 @@ pub(super) struct Past {
 }
 
 impl Past {
-    fn prime(&mut self, dictionary: Dictionary) {
+    fn prime(&mut self, dictionary: &Dictionary) {
         if self.said.is_empty() && self.dictionary.is_none() {
-            self.dictionary = Some(dictionary);
+            self.dictionary = Some(dictionary.clone());
         } else {
             self.add(dictionary.bytes());
         }
@@ -109,7 +109,7 @@ impl Past {
 
     /// The window itself.
     fn window(&self) -> Vec<u8> {
-        let before = self.dictionary.map_or(&[][..], |d| d.bytes());
+        let before = self.dictionary.as_ref().map_or(&[][..], Dictionary::bytes);
         let rest = DICTIONARY_BYTES_MAX - self.said.len();
         let before = &before[before.len().saturating_sub(rest)..];
         [before, &self.said].concat()
@@ -135,7 +135,7 @@ impl<C> Default for Half<C> {
 
 impl<C: Coder> Half<C> {
     pub(super) fn prime(&mut self, dictionary: &Dictionary) -> Result<(), FrameError> {
-        self.past.prime(*dictionary);
+        self.past.prime(dictionary);
         match &mut self.live {
             Some(live) => live.set(dictionary.bytes()),
             None => Ok(()),
