@@ -176,6 +176,19 @@ fn parts_share_one_window_and_an_oversized_one_is_stopped() {
     assert_eq!(empty, Err(WindowError::Corrupt));
 }
 
+#[test]
+fn of_many_snapshots_at_a_time_a_few_have_a_large_window_and_all_are_read() {
+    let bytes = write(&[sheet(id(Kind::Application, 9), &[1, 1, 2], false)]);
+    // Tests beside this one may have some of the places.
+    let mut packers: Vec<_> = (0..9).map(|_n| Packer::new().unwrap()).collect();
+    assert!(packers.iter().any(|packer| !packer.is_strong()));
+    for packer in &mut packers {
+        let part = packer.part(&bytes).unwrap();
+        let mut back = Unpacker::new().unwrap();
+        assert_eq!(back.part(&part).as_deref(), Ok(&bytes[..]));
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_the_bytes_reading_ends_with_documents_or_an_error(

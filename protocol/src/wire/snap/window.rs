@@ -1,6 +1,8 @@
 //! The window of a snapshot: zstd, because its history reaches over many cases where the DEFLATE
 //! of the stream sees the last forty. Only a first meeting pays for its memory.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
 use crate::limits;
@@ -13,7 +15,16 @@ const WINDOW_LOG: u32 = 21;
 /// What the level would take by itself costs 80 MB a session and saves three bytes in a thousand.
 const CHAIN_LOG: u32 = 20;
 const HASH_LOG: u32 = 19;
+/// So many at a time are that strong, some ten MB each; on the day on which a county's machines are
+/// handed out the others make do with less.
+const STRONG_MAX: usize = 8;
+/// Level, and powers of two, of those: less than half a MB.
+const LIGHT: [i32; 4] = [6, 17, 15, 14];
+const STRONG: [i32; 4] = [LEVEL, WINDOW_LOG as i32, CHAIN_LOG as i32, HASH_LOG as i32];
 const STEP: usize = 32 * 1024;
+
+/// Strong ones there are.
+static STRONGS: AtomicUsize = AtomicUsize::new(0);
 
 /// The compressor or the other side failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +37,28 @@ pub enum WindowError {
     Bomb,
 }
 
+/// A place among the strong ones, given back when it is dropped.
+struct Strong;
+
+impl Strong {
+    fn take() -> Option<Self> {
+        let free = |strongs| (strongs < STRONG_MAX).then_some(strongs + 1);
+        let taken = STRONGS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
+        taken.ok().map(|_before| Self)
+    }
+}
+
+impl Drop for Strong {
+    fn drop(&mut self) {
+        let _before = STRONGS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The sending half.
-pub struct Packer(Encoder<'static>);
+pub struct Packer {
+    encoder: Encoder<'static>,
+    strong: Option<Strong>,
+}
 
 /// The receiving half.
 pub struct Unpacker(Decoder<'static>);
@@ -48,18 +79,25 @@ impl Packer {
     /// # Errors
     /// No memory.
     pub fn new() -> Result<Self, WindowError> {
-        let mut encoder = Encoder::new(LEVEL).map_err(|_io| WindowError::Compressor)?;
+        let strong = Strong::take();
+        let [level, window, chain, hash] = if strong.is_some() { STRONG } else { LIGHT };
+        let mut encoder = Encoder::new(level).map_err(|_io| WindowError::Compressor)?;
         for parameter in [
-            CParameter::WindowLog(WINDOW_LOG),
-            CParameter::ChainLog(CHAIN_LOG),
-            CParameter::HashLog(HASH_LOG),
+            CParameter::WindowLog(window.cast_unsigned()),
+            CParameter::ChainLog(chain.cast_unsigned()),
+            CParameter::HashLog(hash.cast_unsigned()),
             CParameter::ContentSizeFlag(false),
         ] {
             encoder
                 .set_parameter(parameter)
                 .map_err(|_io| WindowError::Compressor)?;
         }
-        Ok(Self(encoder))
+        Ok(Self { encoder, strong })
+    }
+
+    /// Whether it has a window as large as its history deserves.
+    pub const fn is_strong(&self) -> bool {
+        self.strong.is_some()
     }
 
     /// The next part, readable as soon as it is there.
@@ -70,9 +108,9 @@ impl Packer {
         let mut out = Vec::new();
         let mut input = InBuffer::around(bytes);
         while input.pos() < bytes.len() {
-            step(&mut out, |buffer| self.0.run(&mut input, buffer))?;
+            step(&mut out, |buffer| self.encoder.run(&mut input, buffer))?;
         }
-        while step(&mut out, |buffer| self.0.flush(buffer))? > 0 {}
+        while step(&mut out, |buffer| self.encoder.flush(buffer))? > 0 {}
         Ok(out)
     }
 }
