@@ -6,7 +6,7 @@ use cuntong_node::store::Db;
 use cuntong_protocol::{
     act::ActBody,
     document::{Doc, Reading},
-    id::{DocId, Scope},
+    id::{ChangeHash, DocId, Scope},
     policy,
 };
 
@@ -325,17 +325,23 @@ fn tokens_on(disk: &rusqlite::Connection) -> Vec<String> {
     let rows = query
         .query_map([], |row| row.get::<_, Vec<u8>>(0))
         .expect("rows read");
+    // What was folded; not what came ahead of its log, which nobody has sealed here.
     let mut folded = disk
-        .prepare("SELECT id, snapshot FROM document")
+        .prepare(
+            "SELECT d.id, d.snapshot, e.hash FROM entry AS e JOIN document AS d ON d.id = e.doc
+             WHERE e.state = 0 AND e.body IS NULL",
+        )
         .expect("the documents of a disk read");
-    let docs = folded
+    let folded = folded
         .query_map([], |row| {
-            Ok((DocId(row.get(0)?), row.get::<_, Vec<u8>>(1)?))
+            let (id, hash) = (DocId(row.get(0)?), ChangeHash(row.get(2)?));
+            Ok((id, row.get::<_, Vec<u8>>(1)?, hash))
         })
         .expect("rows read");
-    let changes = docs.flatten().flat_map(|(id, snapshot)| {
-        let doc = Doc::load(id, &snapshot);
-        doc.map(|doc| doc.changes()).unwrap_or_default()
+    let changes = folded.flatten().flat_map(|(id, snapshot, hash)| {
+        let changes = Doc::load(id, &snapshot).map(|doc| doc.changes());
+        let changes = changes.unwrap_or_default().into_iter();
+        changes.filter(move |change| change.hash == hash)
     });
     let mark = "事".as_bytes();
     let mut found = Vec::new();
