@@ -36,6 +36,17 @@ pub struct Folded {
     pub through: bool,
 }
 
+/// An entry whose body is in its log.
+struct Young {
+    row: i64,
+    log: i64,
+    seq: i64,
+    hash: ChangeHash,
+    chain: Vec<u8>,
+    received_at: i64,
+    body: Vec<u8>,
+}
+
 /// Changes by their hashes.
 type Changes = Arc<BTreeMap<ChangeHash, Vec<u8>>>;
 
@@ -88,22 +99,25 @@ impl Db {
         folded: &mut Folded,
     ) -> Result<()> {
         let rows = self.all(
-            "SELECT log, seq, hash, body FROM entry
+            "SELECT rowid, log, seq, hash, chain, received_at, body FROM entry
              WHERE doc = ?1 AND state = 0 AND body IS NOT NULL",
             [&id.0[..]],
             |r| {
-                Ok((
-                    r.get::<_, i64>(0)?,
-                    r.get::<_, i64>(1)?,
-                    ChangeHash(r.get(2)?),
-                    r.get::<_, Vec<u8>>(3)?,
-                ))
+                Ok(Young {
+                    row: r.get(0)?,
+                    log: r.get(1)?,
+                    seq: r.get(2)?,
+                    hash: ChangeHash(r.get(3)?),
+                    chain: r.get(4)?,
+                    received_at: r.get(5)?,
+                    body: r.get(6)?,
+                })
             },
         )?;
         if rows.is_empty() {
             return Ok(());
         }
-        for (log, seq, ..) in &rows {
+        for Young { log, seq, .. } in &rows {
             let upto = match held.get(log) {
                 Some(upto) => *upto,
                 None => *held.entry(*log).or_insert(self.county_holds(*log)?),
@@ -115,19 +129,36 @@ impl Db {
         let grown = self.grow(id)?;
         if rows
             .iter()
-            .any(|(.., hash, body)| grown.get(hash) != Some(body))
+            .any(|young| grown.get(&young.hash) != Some(&young.body))
         {
             tracing::warn!(doc = %id, "a document does not give its changes back, and keeps them");
             return Ok(());
         }
-        for (log, seq, _, body) in &rows {
-            self.exec(
-                "UPDATE entry SET body = NULL WHERE log = ?1 AND seq = ?2",
-                (log, seq),
-            )?;
+        for young in &rows {
+            self.without_body(id, young)?;
             folded.entries += 1;
-            folded.bytes += body.len() as u64;
+            folded.bytes += young.body.len() as u64;
         }
+        Ok(())
+    }
+
+    /// Puts an entry back without its body. Updated where it stands, it would leave its room to
+    /// nobody: pages are only put together when rows go.
+    fn without_body(&self, doc: DocId, young: &Young) -> Result<()> {
+        self.exec("DELETE FROM entry WHERE rowid = ?1", [young.row])?;
+        self.exec(
+            "INSERT INTO entry (rowid, log, seq, doc, hash, chain, state, received_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7)",
+            (
+                young.row,
+                young.log,
+                young.seq,
+                &doc.0[..],
+                &young.hash.0[..],
+                &young.chain,
+                young.received_at,
+            ),
+        )?;
         Ok(())
     }
 

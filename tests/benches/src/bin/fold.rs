@@ -1,12 +1,9 @@
 //! What folding changes into their documents saves and costs: `fold STATE`, a node's prepared directory.
-//! The directory is folded by it; `STATE.before` and `STATE.after` are its database without free pages.
+//! The directory is folded by it. Bytes of the database are those of pages in use.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports")]
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, Result};
 use cuntong_node::{
@@ -25,7 +22,7 @@ fn main() -> Result<()> {
     let dir = dir.context("the directory of a node")?;
     let now = Clock::system(None).now();
     let store = Store::open(&dir, now, clock::random(), &view::ROWS, 1)?;
-    let before = packed(&store, &dir.with_extension("before"))?;
+    let before = used(&store)?;
     let (entries, told_in) = tell(&store)?;
     let began = Instant::now();
     let (mut folded, mut bytes, mut longest) = (0, 0, 0.0_f64);
@@ -41,7 +38,7 @@ fn main() -> Result<()> {
     }
     let took = began.elapsed().as_secs_f64();
     let (_same, told_after_in) = tell(&store)?;
-    let after = packed(&store, &dir.with_extension("after"))?;
+    let after = used(&store)?;
     store.close()?;
     println!(
         "{}",
@@ -77,15 +74,15 @@ fn tell(store: &Store) -> Result<(usize, f64)> {
     Ok((count, began.elapsed().as_secs_f64()))
 }
 
-/// Bytes of the database without free pages.
-fn packed(store: &Store, to: &Path) -> Result<u64> {
-    if to.exists() {
-        std::fs::remove_file(to)?;
-    }
-    let name = to.display().to_string();
-    store.read(move |db: &Db| {
-        db.connection().execute("VACUUM INTO ?1", [&name])?;
-        Ok::<_, StoreError>(())
+/// Bytes of the pages in use.
+fn used(store: &Store) -> Result<u64> {
+    let pages = store.read(|db: &Db| {
+        let number = |name| {
+            db.connection()
+                .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+        };
+        let pages = number("page_count")? - number("freelist_count")?;
+        Ok::<_, StoreError>((pages * number("page_size")?).unsigned_abs())
     })?;
-    Ok(std::fs::metadata(to)?.len())
+    Ok(pages)
 }
