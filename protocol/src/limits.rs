@@ -134,9 +134,11 @@ pub const BLOB_WINDOW_FILES: usize = 16;
 pub const BLOB_LACKING_MAX: usize = 10_000;
 /// Pieces that do not verify before nothing more is asked of that peer.
 pub const BLOB_SPOILED_MAX: usize = 3;
-/// Changes in one part of a snapshot: about a tenth of it travels, so that the parts in flight stay
-/// under the 64 KiB a cut may cost.
+/// Changes in one part of a snapshot, where they compress as cases do: about a tenth of it travels.
 pub const SNAP_PART_BYTES: usize = 128 * 1024;
+/// Bytes of a part on the line, as far as the part before it tells: the parts in flight stay under
+/// the 64 KiB a cut may cost.
+pub const SNAP_PACKED_BYTES: usize = 14 * 1024;
 /// The first part: what fills a screen should be there at once.
 pub const SNAP_FIRST_BYTES: usize = 32 * 1024;
 /// Parts of a snapshot without an answer.
@@ -166,6 +168,7 @@ const _: () = assert!(BATCH_BYTES_MAX + 64 * BATCH_ENTRIES_MAX <= PACK_BYTES_MAX
 const _: () = assert!(PACK_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(SNAP_PART_BYTES + SNAP_SHEET_BYTES_MAX <= SNAP_BYTES_MAX);
 const _: () = assert!(SNAP_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(SNAP_PACKED_BYTES * SNAP_WINDOW < 64 * 1024);
 const _: () = assert!(WINDOW_BATCHES <= EARLY_MESSAGES_MAX);
 const _: () = assert!(CONTROL_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(ACT_BYTES_MAX < CHANGE_BYTES_MAX);

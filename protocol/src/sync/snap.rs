@@ -55,7 +55,11 @@ pub(super) struct Snapping {
     pub(super) offered: Option<Reached>,
     /// Of the called node: where to go on, until all is sent.
     next: Option<Reached>,
+    /// The caller lacks too little for documents: only a snapshot that is over counts.
+    few: bool,
     reading: bool,
+    /// Bytes of changes the host is asked for.
+    most: usize,
     /// Parts sent, and those of them without an answer.
     sent: u32,
     flight: BTreeSet<u32>,
@@ -74,6 +78,12 @@ impl Snapping {
     /// Whether documents are still to be sent, ahead of all entries.
     pub(super) fn is_giving(&self) -> bool {
         self.next.is_some()
+    }
+
+    /// How much the next part may have, by what became of the last one on the line.
+    fn learn(&mut self, packed: usize) {
+        let most = self.most.saturating_mul(limits::SNAP_PACKED_BYTES);
+        self.most = (most / packed.max(1)).clamp(1, limits::SNAP_PART_BYTES);
     }
 }
 
@@ -101,8 +111,11 @@ impl Session {
             there = there.saturating_add(known);
         }
         // Who has most of it already gets the rest by the logs: documents come only whole.
-        let new = !reached.0.is_empty() || there.saturating_mul(4) <= lacking;
-        if lacking >= self.snap_from && new {
+        self.snap.few = lacking < self.snap_from;
+        let new = !self.snap.few && there.saturating_mul(4) <= lacking;
+        let begun = !reached.0.is_empty() && lacking > 0;
+        if new || begun {
+            self.snap.most = limits::SNAP_FIRST_BYTES;
             self.snap.next = Some(reached);
         }
     }
@@ -115,11 +128,7 @@ impl Session {
         }
         if let Some(reached) = snap.next.clone() {
             snap.reading = true;
-            let most = if snap.given.is_none() {
-                limits::SNAP_FIRST_BYTES
-            } else {
-                limits::SNAP_PART_BYTES
-            };
+            let most = snap.most;
             self.effect(Effect::ReadSnap {
                 scopes: self.shared.iter().copied().collect(),
                 reached,
@@ -133,6 +142,11 @@ impl Session {
     pub(super) fn snap_read(&mut self, part: Part) {
         self.snap.reading = false;
         if self.phase != Phase::Open || !self.snap.is_giving() {
+            return;
+        }
+        if self.snap.few && !part.bytes.is_empty() {
+            // Another brought it nearly all logs before the documents were through.
+            self.snap.next = None;
             return;
         }
         self.snap.given = Some(part.given);
@@ -157,6 +171,7 @@ impl Session {
         if part.left == 0 {
             self.snap.packer = None;
         }
+        self.snap.learn(bytes.len());
         self.snap.sent += 1;
         self.snap.flight.insert(self.snap.sent);
         let (reached, left) = (part.reached, part.left);

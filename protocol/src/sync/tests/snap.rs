@@ -139,6 +139,65 @@ fn only_so_many_parts_go_without_an_answer() {
     assert_eq!(reads(&mut session).0, 0);
 }
 
+fn asked(session: &mut Session) -> Option<usize> {
+    effects(session).into_iter().find_map(|effect| {
+        if let Effect::ReadSnap { most, .. } = effect {
+            Some(most)
+        } else {
+            None
+        }
+    })
+}
+
+#[test]
+fn parts_become_smaller_where_text_does_not_compress_so_that_a_cut_costs_no_more() {
+    let mut dice = Dice(7);
+    let noise = (0..limits::SNAP_FIRST_BYTES).map(|_| u8::try_from(dice.below(256)).unwrap());
+    let noise: Vec<u8> = noise.collect();
+    let of = |bytes: &[u8]| {
+        Input::Snap(Part {
+            bytes: bytes.to_vec(),
+            reached: reached(9),
+            left: 9,
+            given: Millis(900),
+        })
+    };
+    let mut session = giving(Some(Reached::default()), 0);
+    assert_eq!(asked(&mut session), Some(limits::SNAP_FIRST_BYTES));
+    session.handle(of(&noise), NOW).unwrap();
+    let most = asked(&mut session).unwrap();
+    assert!(most <= limits::SNAP_PACKED_BYTES, "{most} bytes");
+    // What compresses again comes in whole parts again.
+    session.handle(of(&noise[..most.min(400)]), NOW).unwrap();
+    assert_eq!(asked(&mut session), Some(limits::SNAP_PART_BYTES));
+}
+
+#[test]
+fn who_was_given_all_documents_does_not_hear_their_changes_again_with_the_last_logs() {
+    // The snapshot was over, and the line was cut when fifty entries were left.
+    let mut session = giving(Some(reached(3)), 550);
+    assert_eq!(reads(&mut session), (1, 0));
+    let over = Input::Snap(Part {
+        bytes: Vec::new(),
+        reached: reached(3),
+        left: 0,
+        given: Millis(900),
+    });
+    session.handle(over, NOW).unwrap();
+    assert_eq!(reads(&mut session), (0, 1));
+    assert_eq!(session.snap.given, Some(Millis(900)));
+}
+
+#[test]
+fn who_got_nearly_all_logs_another_way_hears_the_rest_of_them_and_no_documents() {
+    let mut session = giving(Some(reached(3)), 550);
+    assert_eq!(reads(&mut session), (1, 0));
+    session.handle(part(200), NOW).unwrap();
+    assert_eq!(reads(&mut session), (0, 1));
+    assert_eq!(session.snap.given, None);
+    assert_eq!(reads(&mut giving(Some(reached(3)), 600)), (0, 0));
+}
+
 fn taking() -> Session {
     let mut session = begun(Role::Caller);
     session
