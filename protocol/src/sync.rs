@@ -291,6 +291,8 @@ pub enum Effect {
     },
     /// Verify and keep receipts.
     Keep(Vec<Receipt>),
+    /// Tell the receipts of the county for these logs, which the peer took from here.
+    Carry(Vec<LogId>),
     /// Note what a peer below heard of others.
     Seen(Vec<Sighting>),
     /// The peer refused entries, or tells who did.

@@ -188,6 +188,10 @@ impl Replica for Linked<'_> {
         self.db.keep_receipts(&receipts)
     }
 
+    fn carried(&mut self, logs: &[LogId]) -> Result<Vec<Receipt>> {
+        self.db.receipts_about(logs, None)
+    }
+
     fn reject(&mut self, peer: &Peer, rejections: Vec<Rejection>) -> Result<Rejected> {
         let applied = self.db.reject(&rejections, peer.upstream, self.now)?;
         Ok(Rejected {

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    id::Kind,
     limits,
     log::{LogHead, LogId, Receipt, Rejection},
-    sync::{Effect, Session, flow::raise, session::Class},
+    sync::{
+        Effect, Session,
+        flow::{at, raise},
+        session::Class,
+    },
     wire::Message,
 };
 
@@ -22,6 +27,17 @@ impl Session {
         for log in lacking {
             if let Some(head) = self.flow.held.get(log) {
                 self.flow.unsigned.insert(*log, *head);
+            }
+        }
+    }
+
+    /// Own entries that came back, from below, while the upstream had them all the time: nobody sends
+    /// them on this line, so they are acknowledged unasked, and the upstream says its receipt again.
+    pub(super) fn own_again(&mut self) {
+        for log in std::mem::take(&mut self.flow.returned) {
+            let held = at(&self.flow.held, &log);
+            if at(&self.flow.known, &log).seq >= held.seq {
+                self.acknowledge(log, held);
             }
         }
     }
@@ -50,6 +66,7 @@ impl Session {
     }
 
     pub(super) fn acknowledged(&mut self, receipts: Vec<Receipt>) {
+        let mut lost = Vec::new();
         for receipt in &receipts {
             if receipt.holder != self.peer.node {
                 continue;
@@ -63,16 +80,28 @@ impl Session {
                 self.flow
                     .flight
                     .retain(|(l, last)| l != log || *last > head.seq);
-                // It got its own work back: it lost its past, and our word about it as well.
-                if log.writer.node == self.peer.node && !self.peer.upstream {
-                    self.sign_again(&[*log]);
+                // It got its own work back, or that of a machine before it: how far that went was told
+                // to who had it then.
+                if self.is_of_below(log) && *head == at(&self.flow.held, log) {
+                    lost.push(*log);
                 }
             }
+        }
+        if !lost.is_empty() {
+            self.sign_again(&lost);
+            self.effect(Effect::Carry(lost));
         }
         let receipts = self.fit(receipts);
         if !receipts.is_empty() {
             self.effect(Effect::Keep(receipts));
         }
+    }
+
+    /// Whether a log is written by the peer below, or at its site, or below that.
+    fn is_of_below(&self, log: &LogId) -> bool {
+        let own = log.writer.node == self.peer.node;
+        let cases = log.scope.kind == Kind::Application && log.writer.node != self.me.writer.node;
+        !self.peer.upstream && (own || cases)
     }
 
     /// Receipts about scopes both may read, no more than a message carries.

@@ -43,6 +43,8 @@ pub(super) struct Flow {
     parked: BTreeMap<(LogId, u64), Batch>,
     /// Heads to acknowledge.
     pub(super) unsigned: BTreeMap<LogId, LogHead>,
+    /// Logs of this node that became longer here; a caller's own.
+    pub(super) returned: BTreeSet<LogId>,
     pub(super) unsigned_batches: usize,
     pub(super) signing: usize,
 }
@@ -384,7 +386,13 @@ impl Session {
             if raise(&mut self.flow.held, *log, *head) {
                 self.flow.dry.remove(log);
                 self.proofs.unprove(log.scope);
+                if self.peer.upstream && log.writer.node == self.me.writer.node {
+                    self.flow.returned.insert(*log);
+                }
             }
+        }
+        if self.phase == Phase::Open {
+            self.own_again();
         }
     }
 }

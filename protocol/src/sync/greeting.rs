@@ -187,6 +187,7 @@ impl Session {
         self.flow
             .learn(self.shared_part(vector.iter().map(|(l, h)| (*l, *h))));
         self.compare_vectors();
+        self.own_again();
         self.consider_snapshot();
         while let Some(message) = self.early.pop_front() {
             self.message(message)?;

@@ -87,6 +87,8 @@ pub trait Replica {
     fn take_control(&mut self, peer: &Peer, bytes: &[u8]) -> Result<bool, Self::Error>;
     /// Verifies and keeps receipts; returns those that say something new.
     fn keep(&mut self, peer: &Peer, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, Self::Error>;
+    /// The county's receipts for these logs, as they were kept.
+    fn carried(&mut self, logs: &[LogId]) -> Result<Vec<Receipt>, Self::Error>;
     /// Records refusals. When `peer.upstream`, the entries are taken out of their documents and
     /// refused ones of this node's own writer begin a new epoch. Returns the refusals that are
     /// new, and heads that became durable by it.
@@ -193,6 +195,7 @@ pub fn look<R: Records>(
         | Effect::Sign(_)
         | Effect::TakeControl(_)
         | Effect::Keep(_)
+        | Effect::Carry(_)
         | Effect::Seen(_)
         | Effect::Reject(_)
         | Effect::ReadSketch(_)
@@ -252,6 +255,7 @@ pub fn perform<R: Replica>(
             answers: vec![Input::ControlTaken],
         },
         Effect::Keep(receipts) => Performed::news(replica.keep(peer, receipts)?, Input::Receipts),
+        Effect::Carry(logs) => Performed::answer(Input::Receipts(replica.carried(&logs)?)),
         Effect::Reject(rejections) => rejected(replica.reject(peer, rejections)?),
         Effect::ReadSketch(ask) => Performed::answer(Input::Sketch(replica.sketch(peer, &ask)?)),
         Effect::Resum(scope) => {

@@ -404,6 +404,10 @@ impl Replica for Away {
         Ok(Vec::new())
     }
 
+    fn carried(&mut self, logs: &[LogId]) -> Result<Vec<Receipt>, Broken> {
+        Err(format!("the hub took {logs:?} from a village"))
+    }
+
     fn reject(&mut self, _peer: &Peer, all: Vec<Rejection>) -> Result<Rejected, Broken> {
         self.nacks.extend(all);
         Ok(Rejected::default())

@@ -388,6 +388,13 @@ impl Replica for Node {
         Ok(self.controls.insert(version, bytes.to_vec()).is_none())
     }
 
+    fn carried(&mut self, logs: &[LogId]) -> Result<Vec<Receipt>, String> {
+        let county = fixture::node(fixture::HUB).node;
+        let about = |r: &&Receipt| r.held.iter().any(|(log, _)| logs.contains(log));
+        let of = self.receipts.iter().filter(|r| r.holder == county);
+        Ok(of.filter(about).cloned().collect())
+    }
+
     fn keep(&mut self, _: &Peer, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, String> {
         let mut new = Vec::new();
         for receipt in receipts {

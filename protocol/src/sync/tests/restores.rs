@@ -147,3 +147,53 @@ fn a_village_cannot_make_the_township_begin_an_epoch_without_proof() {
     assert_eq!(world.nodes[TOWN].writer.epoch, 1);
     assert_eq!(world.nodes[TOWN].forks, 0);
 }
+
+#[test]
+fn own_entries_that_come_back_from_below_are_told_to_be_in_custody_above() {
+    let mut world = World::new();
+    let notices = world.scope(TOWN, Kind::Notice);
+    world.write(TOWN, notices, 1, 1);
+    meet(&mut world);
+    let before = world.nodes[TOWN].clone();
+    world.now = world.now.after(3_600_000);
+    world.write(TOWN, notices, 2, 2);
+    meet(&mut world);
+    let log = LogId {
+        scope: notices,
+        writer: world.nodes[TOWN].writer,
+    };
+    world.nodes[TOWN] = before;
+    world.nodes[TOWN].writer.epoch += 100;
+    // It greets the hub before the village brings what was lost; the hub asks for all it holds by then.
+    let above = world.connect(TOWN, HUB);
+    let below = world.connect(SHIQIAO, TOWN);
+    while world.deliver(below, 0, 0, false) | world.deliver(below, 1, 0, false) {}
+    assert_eq!(world.nodes[TOWN].vector(), world.nodes[HUB].vector());
+    world.run();
+    assert_eq!(world.lines[above].closed, [], "one session");
+    let hub = world.nodes[HUB].writer.node;
+    assert_eq!(world.nodes[TOWN].covered(log, hub), 3);
+}
+
+#[test]
+fn a_new_machine_of_a_site_hears_at_once_how_far_the_work_before_it_went() {
+    let mut world = World::new();
+    // The next village's machine stands for the new one: it has written none of this.
+    let mut new = world.nodes[QINGXI].clone();
+    new.site = world.nodes[SHIQIAO].site;
+    let own = world.scope(SHIQIAO, Kind::Application);
+    world.write(SHIQIAO, own, 1, 2);
+    meet(&mut world);
+    let log = LogId {
+        scope: own,
+        writer: world.nodes[SHIQIAO].writer,
+    };
+    world.nodes[SHIQIAO] = new;
+    let line = world.connect(SHIQIAO, TOWN);
+    world.run();
+    assert_eq!(world.lines[line].closed, [], "one session");
+    for holder in [TOWN, HUB] {
+        let holder = world.nodes[holder].writer.node;
+        assert_eq!(world.nodes[SHIQIAO].covered(log, holder), 2);
+    }
+}
