@@ -21,7 +21,7 @@ pub use case::{Arrived, Held, Standing};
 
 pub(super) const WAITING: &str = include_str!("sql/queries/waiting.sql");
 
-/// Own entries no receipt of the county covers.
+/// Own entries no receipt of the county covers, and own work that is to be written again after a fork.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Waiting {
     pub count: u64,
@@ -311,6 +311,7 @@ impl Db {
                 (a, b) => a.or(b),
             };
         }
+        waiting.count += self.orphans()?;
         Ok(waiting)
     }
 

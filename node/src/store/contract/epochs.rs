@@ -176,6 +176,7 @@ fn a_fork_is_mended_and_what_was_written_on_either_branch_is_there_once() {
     let done = db.fork(&fork, NOW).unwrap();
     assert!(done.new_epoch && epoch(&db) > before);
     assert_eq!(done.taken_out, 3, "nothing was acknowledged, so all three");
+    assert_eq!(db.waiting().unwrap().count, 3, "and all three still wait");
     assert!(
         db.adopt_orphans(NOW).unwrap().is_empty(),
         "not before upstream's are here"
