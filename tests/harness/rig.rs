@@ -29,7 +29,7 @@ use cuntong_provisioning::{
     County,
     county::{Founded, HashCost, Memory, NewPerson},
     enrol::Joining,
-    ticket::Purpose,
+    ticket::{DAYS_DEFAULT, Purpose, Ticket},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -38,6 +38,7 @@ use tokio::runtime::Runtime;
 use crate::{dice::Dice, process::executable};
 
 mod check;
+mod first;
 mod rounds;
 mod tape;
 mod target;
@@ -81,8 +82,10 @@ pub struct Rig {
     tape: Tape,
     /// By token: saved, a person was told so.
     deeds: BTreeSet<String>,
-    /// Refused on purpose: never at the hub, and once in the village's tray.
+    /// Refused on purpose: never at the hub.
     refused: BTreeSet<String>,
+    /// How many of them the village's machine has in its tray.
+    tray: usize,
     cases: Vec<work::Case>,
     /// Agents of the village whose time has not ended.
     passing: Vec<String>,
@@ -132,13 +135,14 @@ impl Rig {
             tape: Tape::default(),
             deeds: BTreeSet::new(),
             refused: BTreeSet::new(),
+            tray: 0,
             cases: Vec::new(),
             passing: (0..PASSING).map(passing).collect(),
             ended_login: String::new(),
             next: 0,
         };
         rig.heal();
-        let _met_again = rig.settle("the first meeting");
+        rig.settle("the first meeting");
         rig
     }
 
@@ -351,8 +355,13 @@ fn person(county: &mut County, place: usize, login: &str, roles: Vec<Role>, then
 
 fn enrol(county: &mut County, place: usize, store: &Store, now: Millis) -> NodeId {
     let site = county.place(CODES[place]).expect("a place").site;
-    let ticket = county.ticket(site, Purpose::New, &[], 30, &mut Chance, now);
-    let joining = Joining::begin(ticket.expect("a ticket"), &mut Chance, now).expect("it asks");
+    let ticket = county.ticket(site, Purpose::New, &[], DAYS_DEFAULT, &mut Chance, now);
+    joins(county, ticket.expect("a ticket"), store, now)
+}
+
+/// Whoever presents that ticket becomes a node.
+fn joins(county: &mut County, ticket: Ticket, store: &Store, now: Millis) -> NodeId {
+    let joining = Joining::begin(ticket, &mut Chance, now).expect("it asks");
     let issued = county.grant(joining.request(), false, &mut Chance, now);
     let joined = joining.finish(&issued.expect("it is granted").grant);
     let joined = joined.expect("the grant is good");

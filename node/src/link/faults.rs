@@ -4,7 +4,8 @@
 //! `CUNTONG_FAULT` names a file. While it is there and says `MOMENT KIND N`, the process is ended
 //! (SIGKILL, nothing in order) at the N-th such moment since the file said so; the file is renamed to
 //! `….hit` before, so that the next start lives. `CUNTONG_TAPE` names a file that takes a line for each
-//! message given to a stream: peer, kind, bytes of its frame, and of a batch its log and positions.
+//! message given to a stream: peer, kind, bytes of its frame, and of a batch its log and positions, of
+//! documents ahead of their logs which part it is and how many are still to come.
 
 use std::{
     fs,
@@ -134,7 +135,7 @@ fn end() {
     let _dead = rustix::process::kill_process(own, rustix::process::Signal::KILL);
 }
 
-/// Log, first and last position of a batch; of another message nothing.
+/// Log, first and last position of a batch; part and documents to come of a snapshot; else nothing.
 fn entries(message: &[u8]) -> String {
     let decoded = codec::decode(message);
     let (log, first, last) = if let Ok(Message::Pack(pack)) = decoded {
@@ -142,6 +143,10 @@ fn entries(message: &[u8]) -> String {
     } else if let Ok(Message::Push(batch)) = decoded {
         let more = (batch.entries.len() as u64).saturating_sub(1);
         (batch.log, batch.first, batch.first + more)
+    } else if let Ok(Message::Snap(snap)) = decoded
+        && !snap.bytes.is_empty()
+    {
+        return format!("snapshot {} {}", snap.part, snap.left);
     } else {
         return "- 0 0".to_owned();
     };

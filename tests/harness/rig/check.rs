@@ -11,44 +11,24 @@ use cuntong_node::{
     store::{Db, MemoryMarker, Opening, dir::DATABASE},
     view,
 };
-use cuntong_protocol::{id::Scope, policy};
+use cuntong_protocol::{
+    id::{Kind, Scope},
+    policy,
+};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
-use super::{HUB, LOOKS, ROLES, Rig, TOWN, VILLAGE};
+use super::{HUB, LOOKS, ROLES, Rig, TOWN, VILLAGE, work::received};
 use crate::world::tokens;
 
-/// Looks before the county is made to meet once more: twenty seconds.
-const PATIENCE: usize = 500;
-
 impl Rig {
-    /// Waits until everybody holds the same and everything is covered by a receipt of the county; answers
-    /// whether another meeting was needed for that.
+    /// Waits until everybody holds the same and everything is covered by a receipt of the county.
     ///
     /// # Panics
     /// When that does not come about.
-    pub(super) fn settle(&mut self, what: &str) -> bool {
-        if self.rests(PATIENCE).is_ok() {
-            return false;
-        }
-        // Whose receipts were lost with its past asks for them when it calls again.
-        for up in [false, true] {
-            self.plug(HUB, up);
-            self.plug(VILLAGE, up);
-        }
-        let rests = self.rests(LOOKS);
-        if let Err(last) = rests {
-            let folder = self.keep_folder();
-            let folder = folder.display();
-            panic!("{what}: the county does not come to rest: {last}\n{folder}");
-        }
-        true
-    }
-
-    /// Whether the county comes to rest within so many looks; else what is missing.
-    fn rests(&mut self, looks: usize) -> Result<(), String> {
+    pub(super) fn settle(&mut self, what: &str) {
         let mut last = String::new();
-        let rests = self.within(looks, |rig| {
+        let rests = self.within(LOOKS, |rig| {
             let all: Option<Vec<Value>> = [HUB, TOWN, VILLAGE]
                 .into_iter()
                 .map(|at| rig.ask(at, &Request::Status)?.ok())
@@ -65,7 +45,11 @@ impl Rig {
                 }
             }
         });
-        if rests { Ok(()) } else { Err(last) }
+        if !rests {
+            let folder = self.keep_folder();
+            let folder = folder.display();
+            panic!("{what}: the county does not come to rest: {last}\n{folder}");
+        }
     }
 
     /// What must hold once it has: vectors and documents are equal, every saved act is at the
@@ -83,12 +67,17 @@ impl Rig {
             same(ROLES[at], &stores[at], hub, &scopes)?;
         }
         let held = tokens(hub);
-        let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-        for ((_doc, token), count) in &held {
+        let mut times: BTreeMap<String, usize> = BTreeMap::new();
+        for ((doc, token), count) in held {
+            let application = doc.scope().is_some_and(|s| s.kind == Kind::Application);
+            let token = match doc.case() {
+                Some(case) if application => received(&case.to_string(), &token),
+                Some(_) | None => token,
+            };
             *times.entry(token).or_insert(0) += count;
         }
         for token in &self.deeds {
-            let count = times.get(&**token).copied().unwrap_or(0);
+            let count = times.get(token).copied().unwrap_or(0);
             if count != 1 {
                 return Err(format!("{token} is at the hub {count} times"));
             }
@@ -97,7 +86,7 @@ impl Rig {
         if let Some((token, count)) = times.iter().find(|(_, count)| **count != 1) {
             return Err(format!("{token} is at the hub {count} times"));
         }
-        if let Some(token) = self.refused.iter().find(|t| times.contains_key(&***t)) {
+        if let Some(token) = self.refused.iter().find(|t| times.contains_key(*t)) {
             return Err(format!("{token} was to be refused and is at the hub"));
         }
         for (at, mut db) in stores.into_iter().enumerate() {
@@ -131,8 +120,8 @@ impl Rig {
             let cases = all.iter().filter(own).map(|row| row["case"].to_string());
             cases.collect::<BTreeSet<_>>().len()
         });
-        if open != self.refused.len() {
-            let wanted = self.refused.len();
+        if open != self.tray {
+            let wanted = self.tray;
             return Err(format!(
                 "{open} refusals in the tray, not {wanted}: {listed}"
             ));
@@ -175,12 +164,16 @@ fn unsettled(all: &[Value]) -> Option<String> {
         // Everything that is written in this county all three may read.
         let mut scopes = mine.keys().chain(theirs.keys());
         let other = scopes.find(|scope| mine.get(*scope) != theirs.get(*scope));
+        let (mine, theirs) = (&all[below]["entries"], &all[above]["entries"]);
+        let role = ROLES[below];
         if let Some(scope) = other {
-            let (mine, theirs) = (&all[below]["entries"], &all[above]["entries"]);
-            let role = ROLES[below];
             return Some(format!(
                 "{scope} differs at {role}: {mine} and {theirs} entries"
             ));
+        }
+        // Documents may be here ahead of their logs.
+        if mine != theirs {
+            return Some(format!("{role} has {mine} of {theirs} entries"));
         }
     }
     None

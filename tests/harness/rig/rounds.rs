@@ -23,7 +23,7 @@ const BACKLOG: usize = 100;
 const AGAIN_MAX: u64 = 64 * 1024;
 /// Everything that is a node's besides its settings.
 const STATE: [&str; 4] = [DATABASE, "cuntong.db-wal", "cuntong.db-shm", "marker"];
-const COUNTY_WIDE: SiteId = SiteId(0);
+pub(super) const COUNTY_WIDE: SiteId = SiteId(0);
 
 /// What came of a round.
 #[derive(Debug, Clone)]
@@ -31,8 +31,6 @@ pub struct Outcome {
     pub target: Target,
     /// It ended at that very moment; else it was ended from outside.
     pub struck: bool,
-    /// Only another meeting brought the last receipts.
-    pub met_again: bool,
     /// Bytes of entries given twice, the most of any pair of neighbours.
     pub again: u64,
 }
@@ -95,17 +93,16 @@ impl Rig {
             self.kill(victim);
         }
         self.heal();
-        let met_again = self.settle(&target.to_string());
+        self.settle(&target.to_string());
         let again = self.read_tapes();
         Outcome {
             target,
             struck,
-            met_again,
             again: again.into_values().max().unwrap_or(0),
         }
     }
 
-    fn read_tapes(&mut self) -> Bytes {
+    pub(super) fn read_tapes(&mut self) -> Bytes {
         let nodes = [HUB, TOWN, VILLAGE].map(|at| self.machines[at].node);
         let mut again = Bytes::new();
         for at in [HUB, TOWN, VILLAGE] {
@@ -152,18 +149,19 @@ impl Rig {
                 works,
                 away,
             } => self.set_back(target, machine, works, away),
+            Recipe::First(place) => self.first_meeting(target, place),
         }
     }
 
     /// Nobody is connected with anybody.
-    fn part(&self) {
+    pub(super) fn part(&self) {
         for at in [HUB, TOWN, VILLAGE] {
             self.plug(at, false);
         }
     }
 
     /// The township meets these.
-    fn meet(&self, who: &[usize]) {
+    pub(super) fn meet(&self, who: &[usize]) {
         for at in [TOWN].iter().chain(who) {
             self.plug(*at, true);
         }
@@ -184,7 +182,7 @@ impl Rig {
     }
 
     /// Somebody brings a signed document to a machine.
-    fn give(&self, at: usize, bytes: &[u8]) {
+    pub(super) fn give(&self, at: usize, bytes: &[u8]) {
         let content = HEXLOWER.encode(bytes);
         if let Some(reply) = self.ask(at, &Request::Enrol { content }) {
             // A machine that ends in the middle has it or gets it from another.
@@ -231,11 +229,11 @@ impl Rig {
     /// The township's disk forgets the last changes of a document.
     fn damage(&mut self, target: &Target, neighbour: usize) {
         let case = self.accepted();
-        let _met_again = self.settle("before the damage");
+        self.settle("before the damage");
         let doc = case.parse::<CaseId>().expect("an id").doc(Kind::Handling);
         let old = row(&self.dir(TOWN).join(DATABASE), doc);
         assert!(self.review(&case), "the township notes something");
-        let _met_again = self.settle("the note");
+        self.settle("the note");
         self.part();
         self.stop(TOWN);
         put_back(&self.dir(TOWN).join(DATABASE), doc, &old);
@@ -253,7 +251,7 @@ impl Rig {
     /// A machine is set back as a whole, as a virtual machine is.
     fn set_back(&mut self, target: &Target, machine: usize, works: bool, away: Option<usize>) {
         let case = self.accepted();
-        let _met_again = self.settle("before it is kept");
+        self.settle("before it is kept");
         self.stop(machine);
         let kept = self.folder.path().join("kept");
         copy(self.dir(machine), &kept);
@@ -261,7 +259,7 @@ impl Rig {
         self.work();
         let _noted = self.review(&case);
         self.log();
-        let _met_again = self.settle("what will be lost");
+        self.settle("what will be lost");
         let _again = self.read_tapes();
         for at in [HUB, TOWN, VILLAGE] {
             self.plug(at, false);
@@ -276,6 +274,11 @@ impl Rig {
             let _noted = self.review(&case);
         }
         self.work_below_and_above();
+        if machine == HUB {
+            // The township then says this in its first breath, to a hub that has lost what came before.
+            self.meet(&[VILLAGE]);
+            self.reaches_town();
+        }
         self.arm(target);
         let here = [HUB, TOWN, VILLAGE].into_iter();
         let here: Vec<_> = here.filter(|at| Some(*at) != away).collect();

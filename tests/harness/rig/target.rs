@@ -70,6 +70,8 @@ pub enum Recipe {
         works: bool,
         away: Option<usize>,
     },
+    /// There is a new machine at that place, which has nothing; it meets the machine above.
+    First(usize),
 }
 
 /// One way to pull the plug.
@@ -114,8 +116,12 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// Every kind that nodes of one version say, both ways where both say it. BUSY is not among them (a node
-/// that has no room closes the connection with that word), nor is UPGRADE (it takes another version), nor SNAP (it is of a first meeting, and everybody here has met).
+/// Every kind that nodes of one version say, both ways where both say it.
+///
+/// Not among them is BUSY: a node with more callers than places closes with that word and a time to come
+/// back, so no entry, receipt or refusal is in the same session after it, and whoever is ended at it is
+/// ended between two sessions; three machines never are too many. Nor is UPGRADE, which takes another
+/// version and closes as well.
 #[rustfmt::skip]
 const SAID: &[(u8, usize, usize, Recipe)] = &[
     (1, VILLAGE, TOWN, Recipe::Apart),
@@ -154,32 +160,48 @@ const SAID: &[(u8, usize, usize, Recipe)] = &[
     (14, TOWN, VILLAGE, Recipe::Live),
     (14, TOWN, HUB, Recipe::Backlog),
     (14, HUB, TOWN, Recipe::Apart),
+    (14, TOWN, VILLAGE, Recipe::First(VILLAGE)),
+    (14, HUB, TOWN, Recipe::First(TOWN)),
     (15, TOWN, VILLAGE, Recipe::SetBack { machine: TOWN, works: false, away: None }),
     (15, HUB, TOWN, Recipe::SetBack { machine: HUB, works: false, away: None }),
     (16, VILLAGE, TOWN, Recipe::SetBack { machine: TOWN, works: false, away: None }),
     (16, TOWN, HUB, Recipe::SetBack { machine: HUB, works: false, away: None }),
+    (17, TOWN, VILLAGE, Recipe::First(VILLAGE)),
+    (17, VILLAGE, TOWN, Recipe::First(VILLAGE)),
+    (17, HUB, TOWN, Recipe::First(TOWN)),
+    (17, TOWN, HUB, Recipe::First(TOWN)),
     (18, VILLAGE, TOWN, Recipe::Damage(VILLAGE)),
     (18, TOWN, HUB, Recipe::Damage(HUB)),
 ];
+
+/// Which one of its kind, since the machine was armed.
+const fn nths(kind: u8, recipe: Recipe) -> &'static [u32] {
+    match (kind, recipe) {
+        // The first word of a snapshot, and one in the middle of it.
+        (17, _) => &[1, 4],
+        // Of a long backlog not the first batch.
+        (14, Recipe::Backlog) => &[2],
+        // The documents have come, and most of their logs.
+        (14, Recipe::First(_)) => &[6],
+        (_, _) => &[1],
+    }
+}
 
 /// All of them, kind by kind.
 pub fn targets() -> Vec<Target> {
     let mut all = Vec::new();
     for moment in Moment::ALL {
         for (kind, from, to, recipe) in SAID {
-            all.push(Target {
-                kind: *kind,
-                from: *from,
-                to: *to,
-                moment,
-                // Of a long backlog not the first batch.
-                nth: if *kind == 14 && *recipe == Recipe::Backlog {
-                    2
-                } else {
-                    1
-                },
-                recipe: *recipe,
-            });
+            for nth in nths(*kind, *recipe) {
+                all.push(Target {
+                    kind: *kind,
+                    from: *from,
+                    to: *to,
+                    moment,
+                    nth: *nth,
+                    recipe: *recipe,
+                });
+            }
         }
     }
     all

@@ -38,15 +38,16 @@ impl Rig {
     /// The agent of the village logs a case.
     pub(super) fn log(&mut self) {
         if let Some((id, number)) = self.log_as(LOGINS[VILLAGE]) {
-            self.deeds.insert(number);
+            self.deeds.insert(received(&id, &number));
             self.cases.push(Case { id, stage: 0 });
         }
     }
 
     /// Somebody whose time is over logs one; the village does not know it yet.
     pub(super) fn log_in_vain(&mut self, login: &str) {
-        let (_id, number) = self.log_as(login).expect("the village is on");
-        self.refused.insert(number);
+        let (id, number) = self.log_as(login).expect("the village is on");
+        self.refused.insert(received(&id, &number));
+        self.tray += 1;
     }
 
     /// Id and number of a new case; `None` when the village was off or ended before it answered.
@@ -128,7 +129,7 @@ impl Rig {
                 return case;
             }
             self.log();
-            let _met_again = self.settle("a case for the township");
+            self.settle("a case for the township");
             self.handle();
         }
         panic!("the township accepts nothing");
@@ -176,6 +177,12 @@ impl Rig {
             Err(failure) => Some(Err(failure.to_string())),
         }
     }
+}
+
+/// A case as the account names it. Its number alone is not enough: a machine set back to a picture of it
+/// properly off gives the numbers again that it gave since.
+pub(super) fn received(case: &str, number: &str) -> String {
+    format!("{case} {number}")
 }
 
 /// The n-th citizen's number, of the sample county and with its check digit.
