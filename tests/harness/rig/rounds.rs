@@ -94,7 +94,12 @@ impl Rig {
         }
         self.heal();
         self.settle(&target.to_string());
-        let again = self.read_tapes();
+        let mut again = self.read_tapes();
+        if let Recipe::First(place) = target.recipe {
+            // Who is below brings a new township the same logs at the same time, and it asks for those
+            // again that another brought half of: that is no matter of the cut.
+            again.retain(|(from, to), _| *to == place && *from < place);
+        }
         Outcome {
             target,
             struck,
