@@ -8,24 +8,24 @@ use std::{
     sync::Arc,
 };
 
+use crate::{
+    founding::{Desk, found},
+    generate::{self, By, Case, Change, Fields, What},
+};
 use anyhow::{Context as _, Result, anyhow, bail};
 use cuntong_node::{
-    clock::{self, Chance, Clock},
-    config,
+    clock::{self, Clock},
     demo::exchange::{exchange, exchange_heard},
     desk::{NoLinks, NodeDesk},
     exit::Failure,
-    identity,
     store::Store,
     view,
 };
 use cuntong_protocol::{
     act::{Accept, ActBody, Close, Decide, Deliver, DeliveryWay, Mandate, Reason},
     command::{Actor, Command, LogCase},
-    control::sample,
-    id::{CaseId, SiteId},
+    id::CaseId,
     refusal::Refusal,
-    role::Role,
     text::Private,
     time::Millis,
     wire::{
@@ -33,18 +33,6 @@ use cuntong_protocol::{
         frame::Deflater,
         window::{self, DICTIONARIES},
     },
-};
-use cuntong_provisioning::{
-    County,
-    county::{HashCost, Memory, NewPerson},
-    enrol::Joining,
-    folder::replace,
-    ticket::{DAYS_DEFAULT, Purpose},
-};
-
-use crate::{
-    generate::{self, By, Case, Change, Fields, What},
-    words,
 };
 
 /// The product's directory inside a peer's.
@@ -55,12 +43,6 @@ const IDS: &str = "ids";
 const CHUNK: usize = 200;
 /// Steps after which the two sides meet.
 const MEET_AFTER: [usize; 5] = [1, 3, 4, 5, 6];
-const FOUNDED_BEFORE_MS: i64 = 120 * 86_400_000;
-const CODES: [(&str, &str); 3] = [
-    ("349955000000", "青陂县"),
-    ("349955101000", "长滩乡"),
-    ("349955101201", "上岭村"),
-];
 /// Logins; workloads name people by them.
 pub(crate) const HUB_PEOPLE: [&str; 2] = ["p-01", "p-02"];
 pub(crate) const NODE_PEOPLE: [&str; 2] = ["p-11", "p-12"];
@@ -73,27 +55,49 @@ struct End {
     ids: BTreeMap<String, CaseId>,
 }
 
+/// All machines of a county while it works.
+struct Chain {
+    hub: End,
+    /// Between the two, where there is a township.
+    township: Option<End>,
+    node: End,
+}
+
 /// Both ends hold the workload's cases, in sync; `spare` is a new machine at the same place as the
 /// node that holds none.
 ///
 /// # Errors
 /// A workload that the rules refuse, a failing disk.
 pub fn prepare(work: &Path, hub: &Path, node: &Path, spare: &Path) -> Result<()> {
-    found(&[hub, node, spare])?;
-    let mut ends = (End::open(hub)?, End::open(node)?);
-    let mut chunk = Vec::new();
-    for case in generate::read::<Case>(work, "initial.jsonl")? {
-        chunk.push(case?);
-        if chunk.len() == CHUNK {
-            ends.work(&std::mem::take(&mut chunk))?;
-        }
-    }
-    ends.work(&chunk)?;
-    let (hub_end, node_end) = ends;
-    write_ids(&node_end.ids, &[hub, node, spare])?;
-    hub_end.store.close()?;
-    node_end.store.close()?;
-    Ok(())
+    found(&[
+        (hub, Desk::County),
+        (node, Desk::Village),
+        (spare, Desk::Village),
+    ])?;
+    let chain = Chain {
+        hub: End::open(hub)?,
+        township: None,
+        node: End::open(node)?,
+    };
+    chain.live(work, &[hub, node, spare])
+}
+
+/// County, township and village hold the workload's cases, in sync.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_chain(work: &Path, hub: &Path, township: &Path, node: &Path) -> Result<()> {
+    found(&[
+        (hub, Desk::County),
+        (township, Desk::Township),
+        (node, Desk::Village),
+    ])?;
+    let chain = Chain {
+        hub: End::open(hub)?,
+        township: Some(End::open(township)?),
+        node: End::open(node)?,
+    };
+    chain.live(work, &[hub, township, node])
 }
 
 /// The day: each side goes on alone.
@@ -159,33 +163,65 @@ pub struct Weight {
     pub framed: u64,
 }
 
-trait Work {
-    fn work(&mut self, cases: &[Case]) -> Result<()>;
-}
+impl Chain {
+    /// Works on all cases of a workload, and ends.
+    fn live(mut self, work: &Path, dirs: &[&Path]) -> Result<()> {
+        let mut chunk = Vec::new();
+        for case in generate::read::<Case>(work, "initial.jsonl")? {
+            chunk.push(case?);
+            if chunk.len() == CHUNK {
+                self.work(&std::mem::take(&mut chunk))?;
+            }
+        }
+        self.work(&chunk)?;
+        write_ids(&self.node.ids, dirs)?;
+        for end in [Some(self.hub), self.township, Some(self.node)] {
+            if let Some(end) = end {
+                end.store.close()?;
+            }
+        }
+        Ok(())
+    }
 
-impl Work for (End, End) {
     fn work(&mut self, cases: &[Case]) -> Result<()> {
         for step in 0..generate::STEPS {
             for case in cases {
                 let one = &case.steps[step];
                 match one.by {
-                    By::Node => self.1.act(By::Node, &case.id, one.act, &one.set)?,
+                    By::Node => self.node.act(By::Node, &case.id, one.act, &one.set)?,
                     By::Hub => {
-                        let known = self.1.ids.get(&case.id).copied();
+                        let known = self.node.ids.get(&case.id).copied();
                         let known = known.context("the node logs a case first")?;
-                        let _new = self.0.ids.insert(case.id.clone(), known);
-                        self.0.act(By::Hub, &case.id, one.act, &one.set)?;
+                        let _new = self.hub.ids.insert(case.id.clone(), known);
+                        self.hub.act(By::Hub, &case.id, one.act, &one.set)?;
                     }
                 }
             }
             if MEET_AFTER.contains(&step) {
-                let now = self.0.clock.now().max(self.1.clock.now());
-                self.0.clock.set(now);
-                self.1.clock.set(now);
-                exchange(&self.1.store, &self.0.store, now).map_err(fault)?;
+                self.meet()?;
             }
         }
         Ok(())
+    }
+
+    fn meet(&self) -> Result<()> {
+        let ends = [Some(&self.hub), self.township.as_ref(), Some(&self.node)];
+        let ends: Vec<&End> = ends.into_iter().flatten().collect();
+        let now = ends.iter().map(|end| end.clock.now()).max();
+        let now = now.context("there are ends")?;
+        for end in &ends {
+            end.clock.set(now);
+        }
+        let met =
+            |lower: &End, upper: &End| exchange(&lower.store, &upper.store, now).map_err(fault);
+        match &self.township {
+            None => met(&self.node, &self.hub),
+            Some(township) => {
+                met(&self.node, township)?;
+                met(township, &self.hub)?;
+                met(&self.node, township)
+            }
+        }
     }
 }
 
@@ -211,11 +247,17 @@ impl End {
         self.clock.set(self.clock.now().max(Millis(at)));
         let who = labelled(set, "act.", ".by");
         let actor = self.actor(by, who.split('/').next().unwrap_or_default())?;
-        let command = command(self.ids.get(id).copied(), id, act, set)?;
-        let done = self
-            .desk
-            .perform_blocking(&actor, command)
-            .map_err(refused)?;
+        let case = self.ids.get(id).copied();
+        let perform = |again| -> Result<_> {
+            let command = command(case, id, act, set, again)?;
+            Ok(self.desk.perform_blocking(&actor, command))
+        };
+        let mut done = perform(false)?;
+        // Among a hundred thousand cases some are of one person and one item.
+        if let Err(Refusal::Duplicate { .. }) = done {
+            done = perform(true)?;
+        }
+        let done = done.map_err(refused)?;
         if let Some(case) = done.case {
             let _new = self.ids.insert(id.to_owned(), case);
         }
@@ -251,10 +293,16 @@ fn labelled<'a>(set: &'a Fields, begin: &str, end: &str) -> &'a str {
         .map_or("", |(_, value)| value)
 }
 
-fn command(case: Option<CaseId>, id: &str, act: What, set: &Fields) -> Result<Command> {
+fn command(
+    case: Option<CaseId>,
+    id: &str,
+    act: What,
+    set: &Fields,
+    again: bool,
+) -> Result<Command> {
     let text = |field: &str| set.get(field).cloned().unwrap_or_default();
     let body = match act {
-        What::Create => return log(id, set),
+        What::Create => return log(id, set, again),
         What::Amend => {
             let field = labelled(set, "amend.", ".field").to_owned();
             return Ok(Command::Amend {
@@ -294,9 +342,10 @@ fn command(case: Option<CaseId>, id: &str, act: What, set: &Fields) -> Result<Co
     Ok(Command::Act { case, body })
 }
 
-fn log(id: &str, set: &Fields) -> Result<Command> {
+fn log(id: &str, set: &Fields, again: bool) -> Result<Command> {
     let mut log = LogCase {
         receive: true,
+        duplicate_reason: again.then(|| "另一件事".to_owned()),
         once: Some(u128::from_str_radix(id, 16)?.to_be_bytes()),
         ..LogCase::default()
     };
@@ -319,116 +368,11 @@ fn log(id: &str, set: &Fields) -> Result<Command> {
     Ok(Command::Log(log))
 }
 
-/// Founds the county and enrols a machine for each directory: the hub, then the village's.
-fn found(dirs: &[&Path; 3]) -> Result<()> {
-    let now = Clock::system(None).now();
-    let then = now.after(-FOUNDED_BEFORE_MS);
-    let mut county = County::create(
-        HashCost::SAMPLE,
-        Box::new(Memory::default()),
-        &mut Chance,
-        then,
-    )?
-    .county;
-    let mut places = "code,name\n".to_owned();
-    for (code, name) in CODES {
-        places.push_str(&format!("{code},{name}\n"));
-    }
-    let _added = county.add_places(&places, then)?;
-    let _items = county.publish_catalogue(&catalogue(), then)?;
-    let _years = county.publish_calendar(sample::CALENDAR_CSV, then)?;
-    let (hub, village) = (
-        county.place(CODES[0].0)?.site,
-        county.place(CODES[2].0)?.site,
-    );
-    let desks = [
-        (hub, HUB_PEOPLE, vec![Role::CountyClerk, Role::Decider]),
-        (village, NODE_PEOPLE, vec![Role::Agent]),
-    ];
-    for (site, logins, roles) in desks {
-        for (login, name) in logins.into_iter().zip(["康若水", "卜远山"]) {
-            let person = NewPerson {
-                site,
-                name: name.to_owned(),
-                login: login.to_owned(),
-                roles: roles.clone(),
-                password: "changtan-2026".to_owned(),
-                until: None,
-            };
-            let _id = county.add_person(person, &mut Chance, then)?;
-        }
-    }
-    let mut stores = Vec::new();
-    for (dir, site) in dirs.iter().zip([hub, village, village]) {
-        fs::create_dir_all(dir.join(STATE))?;
-        let store = Store::open(&dir.join(STATE), now, clock::random(), &view::ROWS, 1)?;
-        enrol(&mut county, site, &store, now)?;
-        stores.push((store, site));
-    }
-    for (store, site) in stores {
-        let documents = county.controls_for(site);
-        store.write(move |db| {
-            for document in &documents {
-                // What is held already is the same or older.
-                let _same_or_new = db.take_control(document, now);
-            }
-            Ok(())
-        })?;
-        store.close()?;
-    }
-    Ok(())
-}
-
-fn enrol(county: &mut County, site: SiteId, store: &Store, now: Millis) -> Result<()> {
-    let hubs = ["127.0.0.1:4600".to_owned()];
-    let ticket = county.ticket(site, Purpose::New, &hubs, DAYS_DEFAULT, &mut Chance, now)?;
-    let joining = Joining::begin(ticket, &mut Chance, now)?;
-    let issued = county.grant(joining.request(), false, &mut Chance, now)?;
-    let joined = joining.finish(&issued.grant)?;
-    let _node = store.write(move |db| identity::become_node(db, &joining, &joined, now))?;
-    Ok(())
-}
-
-/// The items of the workload, as the registrar's file has them.
-fn catalogue() -> String {
-    let header = sample::ITEMS_CSV.lines().next().unwrap_or_default();
-    let mut csv = format!("{header}\n");
-    for (code, name, materials) in words::ITEMS {
-        csv.push_str(&format!(
-            "{code},{name},行政给付,village,county,民政局,30,20,no,{},0,{name},,,,calendar_day,yes,no,publish_minimal,S,sample\n",
-            materials.join(";")
-        ));
-    }
-    csv
-}
-
-/// The settings a measured node runs with.
+/// Writes a list that [`read_ids`] reads into each directory.
 ///
 /// # Errors
-/// A failing disk.
-pub(crate) fn settings(
-    dir: &Path,
-    web: u16,
-    listen: Option<&str>,
-    upstream: Option<&str>,
-) -> Result<()> {
-    let mut text = format!(
-        "[web]\nlisten = \"127.0.0.1:{web}\"\n\n[log]\nfile = true\n\n[inbox]\nwatch = false\n\n\
-         [link]\nretry_first_ms = 60000\nretry_max_ms = 600000\n"
-    );
-    if let Some(listen) = listen {
-        text.push_str(&format!("listen = \"{listen}\"\n"));
-    }
-    if let Some(upstream) = upstream {
-        text.push_str(&format!("upstream = [\"{upstream}\"]\n"));
-    }
-    Ok(replace(
-        &dir.join(STATE).join(config::FILE),
-        text.as_bytes(),
-    )?)
-}
-
-fn write_ids(ids: &BTreeMap<String, CaseId>, dirs: &[&Path]) -> Result<()> {
+/// The disk's.
+pub(crate) fn write_ids(ids: &BTreeMap<String, CaseId>, dirs: &[&Path]) -> Result<()> {
     let mut text = String::new();
     for (id, case) in ids {
         text.push_str(&format!("{id} {case}\n"));
@@ -456,6 +400,18 @@ pub(crate) fn read_ids(dir: &Path) -> Result<BTreeMap<String, CaseId>> {
         let _new = ids.insert(id.to_owned(), case);
     }
     Ok(ids)
+}
+
+/// Each of these directories knows all the ids that one of them knows.
+///
+/// # Errors
+/// The directories were not prepared.
+pub(crate) fn share_ids(dirs: &[&Path]) -> Result<()> {
+    let mut all = BTreeMap::new();
+    for dir in dirs {
+        all.append(&mut read_ids(dir)?);
+    }
+    write_ids(&all, dirs)
 }
 
 fn ids_file(dir: &Path) -> PathBuf {

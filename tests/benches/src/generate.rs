@@ -16,14 +16,14 @@ use anyhow::{Context as _, Result, ensure};
 use cuntong_node::demo::chance::Chance;
 use serde::{Deserialize, Serialize};
 
-use crate::words as w;
+use crate::{day, words as w};
 
 /// Changes of a case before the day.
 pub const STEPS: usize = 7;
 /// The day: new cases, changed at the node, changed at the hub.
 pub const DAY: (usize, usize, usize) = (5, 10, 5);
 /// Every so-many-th case is not decided before the day.
-const OPEN_EVERY: u64 = 8;
+pub(crate) const OPEN_EVERY: u64 = 8;
 /// Share of notes that are canned, percent.
 const CANNED: u64 = 35;
 /// 2026-11-02 08:30 in China: when the first case is logged. The product believes no clock before
@@ -107,38 +107,7 @@ pub fn write(folder: &Path, seed: u64, cases: u64) -> Result<Meta> {
         line(&mut initial, &case(seed, number, cases))?;
     }
     initial.flush()?;
-    // Cases spread over all of them, finished ones for the node and open ones for the hub.
-    let nth = |n: u64| n * (cases / changed / OPEN_EVERY) * OPEN_EVERY;
-    let mut up = lines(folder, "up.jsonl")?;
-    for n in 0..DAY.0 as u64 {
-        let one = case(seed, cases + n, cases);
-        let create = one.steps.into_iter().next().context("a case has steps")?;
-        line(&mut up, &change(one.id, true, create))?;
-    }
-    for n in 0..DAY.1 as u64 {
-        let number = nth(n) + 1;
-        let mut chance = Chance::new(seed ^ 0xDA1 ^ (number << 16));
-        let at = day_of(cases, cases) + 3_600_000 * (n as i64 + 1);
-        let act = if n % 5 < 3 {
-            What::Amend
-        } else {
-            What::Deliver
-        };
-        let case = case(seed, number, cases);
-        let step = step(&mut chance, &case.state(), act, 9, at);
-        line(&mut up, &change(case.id, false, step))?;
-    }
-    up.flush()?;
-    let mut down = lines(folder, "down.jsonl")?;
-    for n in DAY.1 as u64..changed {
-        let number = nth(n);
-        let mut chance = Chance::new(seed ^ 0xDA2 ^ (number << 16));
-        let at = day_of(cases, cases) + 1_800_000 * (n as i64 + 1);
-        let case = case(seed, number, cases);
-        let step = step(&mut chance, &case.state(), What::Decide, 9, at);
-        line(&mut down, &change(case.id, false, step))?;
-    }
-    down.flush()?;
+    day::write(folder, seed, cases, day::FIRST)?;
     let meta = Meta {
         seed,
         cases,
@@ -171,26 +140,17 @@ pub fn read<T: serde::de::DeserializeOwned>(
     Ok(lines.map(|line| Ok(serde_json::from_str(&line?)?)))
 }
 
-fn lines(folder: &Path, name: &str) -> Result<BufWriter<File>> {
+pub(crate) fn lines(folder: &Path, name: &str) -> Result<BufWriter<File>> {
     Ok(BufWriter::new(File::create(folder.join(name))?))
 }
 
-fn line(out: &mut impl Write, value: &impl Serialize) -> Result<()> {
+pub(crate) fn line(out: &mut impl Write, value: &impl Serialize) -> Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     Ok(out.write_all(b"\n")?)
 }
 
-fn change(id: String, new: bool, step: Step) -> Change {
-    Change {
-        id,
-        new,
-        act: step.act,
-        set: step.set,
-    }
-}
-
 /// When a case is logged, in milliseconds since 1970: they spread over the span.
-const fn day_of(number: u64, cases: u64) -> i64 {
+pub(crate) const fn day_of(number: u64, cases: u64) -> i64 {
     BEGINS_MS + (SPAN_MS * number as i128 / cases as i128) as i64
 }
 
@@ -234,7 +194,7 @@ impl Case {
 }
 
 /// One change; `n` names its fields, so that none writes over another's.
-fn step(chance: &mut Chance, state: &Fields, act: What, n: usize, at: i64) -> Step {
+pub(crate) fn step(chance: &mut Chance, state: &Fields, act: What, n: usize, at: i64) -> Step {
     let by = match act {
         What::Create | What::Amend | What::Deliver => By::Node,
         What::Accept | What::Review | What::Decide | What::Close => By::Hub,

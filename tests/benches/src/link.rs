@@ -33,6 +33,8 @@ pub const HUB: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 pub const NODE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 /// Namespaces are named by this, the process and a number of its own.
 const PREFIX: &str = "ctb";
+/// The device in the namespaces of a link, and of one below it.
+const WIRES: [&str; 2] = ["wire", "lower"];
 /// Packets taken from a device before those due are sent on.
 const BURST: usize = 64;
 /// Longest a thread waits when nothing is due.
@@ -75,6 +77,8 @@ pub struct Link {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     spaces: [String; 2],
+    /// The hub's end is the node's end of another link, whose namespace it is.
+    below: bool,
 }
 
 impl Link {
@@ -97,6 +101,19 @@ impl Link {
     /// # Errors
     /// See [`Link::possible`]; the kernel's own.
     pub fn start(profile: &Profile) -> Result<Self> {
+        Self::lay_out(profile, None)
+    }
+
+    /// A second link, whose hub's end is the node's end of this one: 10.77.1.1, and 10.77.1.2
+    /// beyond it.
+    ///
+    /// # Errors
+    /// See [`Link::start`].
+    pub fn start_below(&self, profile: &Profile) -> Result<Self> {
+        Self::lay_out(profile, Some(self.space(Side::Node)))
+    }
+
+    fn lay_out(profile: &Profile, below: Option<&str>) -> Result<Self> {
         Self::possible()?;
         sweep();
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -111,10 +128,11 @@ impl Link {
                 stop: AtomicBool::new(false),
             }),
             threads: Vec::new(),
-            spaces: [space("a"), space("b")],
+            spaces: [below.map_or_else(|| space("a"), str::to_owned), space("b")],
+            below: below.is_some(),
         };
-        let hub = Arc::new(link.lay(Side::Hub, HUB)?);
-        let node = Arc::new(link.lay(Side::Node, NODE)?);
+        let hub = Arc::new(link.lay(Side::Hub)?);
+        let node = Arc::new(link.lay(Side::Node)?);
         for (up, from, to) in [(true, &node, &hub), (false, &hub, &node)] {
             let (shared, from, to) = (link.shared.clone(), from.clone(), to.clone());
             let thread = std::thread::Builder::new()
@@ -125,13 +143,17 @@ impl Link {
         Ok(link)
     }
 
-    /// The namespace of one end with its device.
-    fn lay(&self, side: Side, address: Ipv4Addr) -> Result<SyncDevice> {
-        let space = self.space(side);
-        ip(&["netns", "add", space])?;
-        signals::note_space(space);
+    /// The device of one end, in its namespace.
+    fn lay(&self, side: Side) -> Result<SyncDevice> {
+        let (space, wire) = (self.space(side), self.wire());
         // The namespace's own name would be longer than the 15 bytes of a device's.
-        let name = space.replace(PREFIX, "t");
+        let name = match side {
+            Side::Hub => self.space(Side::Node).replace(PREFIX, "h"),
+            Side::Node => space.replace(PREFIX, "t"),
+        };
+        if side == Side::Node || !self.below {
+            make_space(space)?;
+        }
         let device = DeviceBuilder::new()
             .name(&name)
             .mtu(MTU as u16)
@@ -139,22 +161,26 @@ impl Link {
             .context("a TUN device")?;
         device.set_nonblocking(true)?;
         ip(&["link", "set", &name, "netns", space])?;
-        let quiet = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
-        run(Command::new("ip").args(["netns", "exec", space, "sh", "-c", quiet]))?;
-        ip(&["-n", space, "link", "set", "lo", "up"])?;
-        ip(&["-n", space, "link", "set", &name, "name", "wire"])?;
-        ip(&[
-            "-n",
-            space,
-            "addr",
-            "add",
-            &format!("{address}/24"),
-            "dev",
-            "wire",
-        ])?;
+        ip(&["-n", space, "link", "set", &name, "name", wire])?;
+        let address = format!("{}/24", self.address(side));
+        ip(&["-n", space, "addr", "add", &address, "dev", wire])?;
         let mtu = MTU.to_string();
-        ip(&["-n", space, "link", "set", "wire", "mtu", &mtu, "up"])?;
+        ip(&["-n", space, "link", "set", wire, "mtu", &mtu, "up"])?;
         Ok(device)
+    }
+
+    const fn wire(&self) -> &'static str {
+        WIRES[self.below as usize]
+    }
+
+    /// Address of one end.
+    pub const fn address(&self, side: Side) -> Ipv4Addr {
+        let at = match side {
+            Side::Hub => HUB,
+            Side::Node => NODE,
+        };
+        let [a, b, net, last] = at.octets();
+        Ipv4Addr::new(a, b, net + self.below as u8, last)
     }
 
     /// Name of the namespace of one end.
@@ -237,7 +263,7 @@ impl Link {
     /// The kernel's.
     pub fn plug(&self, side: Side, plugged: bool) -> Result<()> {
         let state = if plugged { "up" } else { "down" };
-        ip(&["-n", self.space(side), "link", "set", "wire", state]).map(drop)
+        ip(&["-n", self.space(side), "link", "set", self.wire(), state]).map(drop)
     }
 
     fn wake(&self) {
@@ -253,7 +279,7 @@ impl Drop for Link {
         for thread in self.threads.drain(..) {
             let _panicked = thread.join();
         }
-        for space in &self.spaces {
+        for space in self.spaces.iter().skip(usize::from(self.below)) {
             signals::remove_space(space);
         }
     }
@@ -330,6 +356,15 @@ fn scheduled(cuts: &[Cut], now: Duration) -> (bool, Option<Duration>) {
     let cut = cuts.iter().any(|cut| cut.from <= now && now < cut.until);
     let ends = cuts.iter().flat_map(|cut| [cut.from, cut.until]);
     (cut, ends.filter(|at| *at > now).min())
+}
+
+/// A namespace in which nothing speaks that was not asked to.
+fn make_space(space: &str) -> Result<()> {
+    ip(&["netns", "add", space])?;
+    signals::note_space(space);
+    let quiet = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
+    run(Command::new("ip").args(["netns", "exec", space, "sh", "-c", quiet]))?;
+    ip(&["-n", space, "link", "set", "lo", "up"]).map(drop)
 }
 
 /// Takes away what earlier processes left when they were killed.

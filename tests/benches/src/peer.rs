@@ -144,17 +144,28 @@ impl Peer {
 
     /// Starts another system's meeting.
     pub(crate) fn sync(folder: &Path, link: &Link, node: &Path) -> Result<Running> {
-        let mut command = link.command_in(Side::Node);
-        let _same = command
-            .arg(folder.join("peer"))
-            .arg("sync")
-            .arg("--node")
-            .arg(node);
-        let _same = command
-            .args(["--connect", &format!("{HUB}:{PORT}")])
-            .current_dir(folder);
-        Running::start(&mut command)
+        Running::start(&mut at_node(folder, link, "sync", node))
     }
+
+    /// Starts to bring a file from another system's node to its hub.
+    pub(crate) fn carry(folder: &Path, link: &Link, node: &Path, file: &Path) -> Result<Running> {
+        let mut command = at_node(folder, link, "carry", node);
+        Running::start(command.arg("--file").arg(file))
+    }
+}
+
+/// A verb at the node's end of a link.
+fn at_node(folder: &Path, link: &Link, verb: &str, node: &Path) -> Command {
+    let mut command = link.command_in(Side::Node);
+    let _same = command
+        .arg(folder.join("peer"))
+        .arg(verb)
+        .arg("--node")
+        .arg(node);
+    let _same = command
+        .args(["--connect", &format!("{HUB}:{PORT}")])
+        .current_dir(folder);
+    command
 }
 
 fn script(folder: &Path, verb: &str) -> Command {

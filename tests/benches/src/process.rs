@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::signals;
 
@@ -23,6 +24,8 @@ pub struct Usage {
     pub cpu_s: f64,
     /// Largest resident memory so far, summed over the processes, KiB.
     pub peak_kib: u64,
+    /// Resident memory now, summed likewise, KiB.
+    pub now_kib: u64,
 }
 
 /// A process that is ended when dropped.
@@ -58,6 +61,20 @@ impl Running {
             let _length = out.read_line(&mut line)?;
         }
         Ok(line.trim_end().to_owned())
+    }
+
+    /// Waits until it prints `{"ok":true}`.
+    ///
+    /// # Errors
+    /// It ends before.
+    pub fn until_ok(&mut self) -> Result<()> {
+        loop {
+            let line = self.line()?;
+            if serde_json::from_str::<Value>(&line).is_ok_and(|said| said["ok"] == true) {
+                return Ok(());
+            }
+            ensure!(!line.is_empty(), "it ended before it was done");
+        }
     }
 
     /// What it used so far.
@@ -126,6 +143,7 @@ fn usage_of(id: u32) -> Usage {
             let below = usage_of(child);
             sum.cpu_s += below.cpu_s;
             sum.peak_kib += below.peak_kib;
+            sum.now_kib += below.now_kib;
         }
     }
     sum
@@ -140,11 +158,15 @@ fn own(id: u32) -> Option<Usage> {
         .filter_map(|n| fields.get(n)?.parse::<u64>().ok())
         .sum();
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|text| text.split_whitespace().next()?.parse().ok());
+    let line = |name| -> u64 {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|text| text.split_whitespace().next()?.parse().ok());
+        number.unwrap_or(0)
+    };
     Some(Usage {
         cpu_s: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
-        peak_kib: peak.unwrap_or(0),
+        peak_kib: line("VmHWM:"),
+        now_kib: line("VmRSS:"),
     })
 }
 

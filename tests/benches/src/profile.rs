@@ -68,12 +68,13 @@ pub struct Profile {
 
 impl Profile {
     /// Names of the profiles there are.
-    pub const NAMES: [&str; 3] = ["village-512", "village-128", "plain"];
+    pub const NAMES: [&str; 4] = ["village-512", "village-256", "village-128", "plain"];
 
     /// The profile of that name.
     pub fn named(name: &str) -> Option<Self> {
         let way = match name {
             "village-512" => Way::of(512_000, 40, 0.005),
+            "village-256" => Way::of(256_000, 150, 0.01),
             "village-128" => Way::of(128_000, 300, 0.02),
             "plain" => Way::PLAIN,
             _unknown => return None,

@@ -1,16 +1,9 @@
-//! One row of a table: prepare once, then run and measure several times.
+//! Meetings of a hub and a node: prepare once, then run and measure several times.
 
-use std::{
-    fs,
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, io::Write as _, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::{
     cuntong::{self, Node},
@@ -18,8 +11,10 @@ use crate::{
     generate::{self, Change},
     link::{Carried, Link, Side},
     peer::{Begin, Peer},
-    process::{self, Running, Usage, pause},
+    plan::Plan,
+    process::{Running, Usage, pause},
     profile::{Cut, Profile},
+    table::Out,
 };
 
 /// A meeting that takes longer has failed.
@@ -27,13 +22,11 @@ const MEETING_WITHIN: Duration = Duration::from_secs(3_600);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Longest silence that is waited for after a meeting, in round trips and besides.
 const QUIET: Duration = Duration::from_millis(1_500);
-/// A line that is cut is so for three seconds.
-const CUT_S: u64 = 3;
 
 /// Which meeting is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Row {
+pub enum Meeting {
     /// Nothing changed since the last meeting.
     B1,
     /// A day offline on both sides.
@@ -46,28 +39,27 @@ pub enum Row {
     Resumed,
 }
 
-/// What is asked of the runner.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    pub row: Row,
-    pub name: String,
-    pub peer: Peer,
-    pub cases: u64,
-    pub seed: u64,
-    pub profile: Profile,
-    pub runs: u32,
-    /// The line is cut at every so many seconds.
-    pub cut_every: Option<u64>,
-    /// Every packet of each meeting is appended here.
-    pub trace: Option<PathBuf>,
-    /// Prepared directories are kept here.
-    pub scratch: PathBuf,
+impl Meeting {
+    const fn begin(self) -> Begin {
+        match self {
+            Self::B1 | Self::B2 | Self::Warm | Self::Resumed => Begin::InSync,
+            Self::B3 => Begin::Empty,
+        }
+    }
+
+    /// Whether the ends are connected when it begins.
+    const fn open(self) -> bool {
+        match self {
+            Self::Warm | Self::Resumed => true,
+            Self::B1 | Self::B2 | Self::B3 => false,
+        }
+    }
 }
 
 /// One run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Run {
-    pub row: Row,
+    pub row: Meeting,
     pub peer: String,
     pub cases: u64,
     pub seed: u64,
@@ -109,35 +101,34 @@ struct Met {
     node: Usage,
 }
 
-/// Runs a plan.
+/// Runs a meeting.
 ///
 /// # Errors
 /// The peer's, the link's, the disk's.
-pub fn run(plan: &Plan, tell: &mut dyn FnMut(&Run) -> Result<()>) -> Result<Vec<Run>> {
-    let work = workload(plan)?;
-    let prepared = prepared(plan, &work)?;
-    let floor = match plan.row {
-        Row::B1 => Floor::NOTHING,
-        Row::B2 => Floor::day(&work)?,
-        Row::B3 => Floor::all(&work)?,
-        Row::Warm | Row::Resumed => Floor::default(),
+pub fn run(meeting: Meeting, plan: &Plan, out: &mut Out) -> Result<Vec<Run>> {
+    let work = plan.workload()?;
+    let floor = match meeting {
+        Meeting::B1 => Floor::NOTHING,
+        Meeting::B2 => Floor::day(&work)?,
+        Meeting::B3 => Floor::all(&work)?,
+        Meeting::Warm | Meeting::Resumed => Floor::default(),
     };
     let mut runs = Vec::new();
     for number in 1..=plan.runs {
-        let at = plan.scratch.join(format!("run-{}", std::process::id()));
-        let (hub, node) = copy(plan, &prepared, &at)?;
-        if plan.row == Row::B2 {
-            plan.peer.apply(&work, &hub, &node)?;
+        let ends = plan.ends(meeting.begin())?;
+        let (hub, node) = (&ends.hub, &ends.node);
+        if meeting == Meeting::B2 {
+            plan.peer.apply(&work, hub, node)?;
         }
-        let profile = plan.profile.clone().seeded(plan.seed ^ u64::from(number));
-        let met = meet(plan, &profile, (&hub, &node), &work)?;
+        let profile = plan.profile_of(number);
+        let met = meet(meeting, plan, &profile, (hub, node), &work)?;
         let run = Run {
-            row: plan.row,
+            row: meeting,
             peer: plan.name.clone(),
             cases: plan.cases,
             seed: plan.seed,
             profile: plan.profile.name.clone(),
-            cut_every_s: plan.cut_every,
+            cut_every_s: plan.cuts.map(|cuts| cuts.every),
             run: number,
             seconds: met.seconds,
             wall: met.wall,
@@ -146,18 +137,18 @@ pub fn run(plan: &Plan, tell: &mut dyn FnMut(&Run) -> Result<()>) -> Result<Vec<
             bytes_until_known: met.known.up.sent.bytes + met.known.down.sent.bytes,
             hub: met.hub,
             node: met.node,
-            equal: equal(plan, &work, &hub, &node)?,
+            equal: equal(meeting, plan, &work, (hub, node))?,
             floor,
             floor_s: floor.seconds(&plan.profile),
         };
-        tell(&run)?;
+        out.tell(&run)?;
         runs.push(run);
-        fs::remove_dir_all(&at)?;
     }
     Ok(runs)
 }
 
-fn carriage(way: crate::shaper::Counters) -> Carriage {
+/// What one direction carried.
+pub(crate) fn carriage(way: crate::shaper::Counters) -> Carriage {
     Carriage {
         packets: way.sent.packets,
         bytes: way.sent.bytes,
@@ -165,67 +156,18 @@ fn carriage(way: crate::shaper::Counters) -> Carriage {
     }
 }
 
-/// The workload's folder, made when it is not there.
-fn workload(plan: &Plan) -> Result<PathBuf> {
-    let folder = plan
-        .scratch
-        .join(format!("work-{}-{}", plan.cases, plan.seed));
-    if generate::meta(&folder).is_err() {
-        let _meta = generate::write(&folder, plan.seed, plan.cases)?;
-    }
-    Ok(folder)
-}
-
-fn begin(row: Row) -> Begin {
-    match row {
-        Row::B1 | Row::B2 | Row::Warm | Row::Resumed => Begin::InSync,
-        Row::B3 => Begin::Empty,
-    }
-}
-
-/// The prepared directories, made when they are not there.
-fn prepared(plan: &Plan, work: &Path) -> Result<PathBuf> {
-    let empty = match (&plan.peer, begin(plan.row)) {
-        (Peer::Other(_), Begin::Empty) => "-empty",
-        (Peer::Other(_), Begin::InSync) | (Peer::Cuntong(_), _) => "",
-    };
-    let name = format!("{}{empty}-{}-{}", plan.name, plan.cases, plan.seed);
-    let done = plan.scratch.join(name);
-    if !done.exists() {
-        let making = done.with_extension("making");
-        if making.exists() {
-            fs::remove_dir_all(&making)?;
-        }
-        plan.peer.prepare(begin(plan.row), work, &making)?;
-        fs::rename(&making, &done)?;
-    }
-    Ok(done)
-}
-
-/// Both ends of one run, which it may change.
-fn copy(plan: &Plan, prepared: &Path, at: &Path) -> Result<(PathBuf, PathBuf)> {
-    if at.exists() {
-        fs::remove_dir_all(at)?;
-    }
-    fs::create_dir_all(at)?;
-    let from = match (&plan.peer, begin(plan.row)) {
-        (Peer::Cuntong(_), Begin::Empty) => "spare",
-        (Peer::Cuntong(_), Begin::InSync) | (Peer::Other(_), _) => "node",
-    };
-    for (from, to) in [("hub", "hub"), (from, "node")] {
-        let mut command = Command::new("cp");
-        let _same = command.arg("-a").arg(prepared.join(from)).arg(at.join(to));
-        let _said = process::output(&mut command)?;
-    }
-    Ok((at.join("hub"), at.join("node")))
-}
-
-fn meet(plan: &Plan, profile: &Profile, ends: (&Path, &Path), work: &Path) -> Result<Met> {
+fn meet(
+    meeting: Meeting,
+    plan: &Plan,
+    profile: &Profile,
+    ends: (&Path, &Path),
+    work: &Path,
+) -> Result<Met> {
     let link = Link::start(profile)?;
     if plan.trace.is_some() {
         link.begin_trace();
     }
-    let met = met(plan, &link, ends, work);
+    let met = met(meeting, plan, &link, ends, work);
     if let Some(file) = &plan.trace {
         write_trace(file, &link)?;
     }
@@ -248,31 +190,32 @@ fn write_trace(file: &Path, link: &Link) -> Result<()> {
     Ok(())
 }
 
-fn met(plan: &Plan, link: &Link, ends: (&Path, &Path), work: &Path) -> Result<Met> {
+fn met(
+    meeting: Meeting,
+    plan: &Plan,
+    link: &Link,
+    ends: (&Path, &Path),
+    work: &Path,
+) -> Result<Met> {
     match &plan.peer {
-        Peer::Cuntong(executable) if open(plan.row) => warm(plan, link, executable, ends, work),
+        Peer::Cuntong(_) if meeting.open() => warm(meeting, plan, link, ends, work),
         Peer::Cuntong(executable) => ours(plan, link, executable, ends),
-        Peer::Other(_) if open(plan.row) => bail!("only cuntong keeps its connection"),
+        Peer::Other(_) if meeting.open() => bail!("only cuntong keeps its connection"),
         Peer::Other(folder) => others(plan, link, folder, ends),
     }
 }
 
-/// Whether the ends are connected when the row begins.
-const fn open(row: Row) -> bool {
-    matches!(row, Row::Warm | Row::Resumed)
-}
-
-/// Cuts the line at every so many seconds from now on.
-fn cuts(plan: &Plan, link: &Link) {
-    let Some(every) = plan.cut_every else {
+/// Cuts the line again and again from now on.
+pub(crate) fn cut(plan: &Plan, link: &Link) {
+    let Some(cuts) = plan.cuts else {
         return;
     };
     let now = link.now();
-    let cuts = (1..=MEETING_WITHIN.as_secs() / every).map(|n| {
-        let from = now + Duration::from_secs(n * every);
+    let cuts = (1..=MEETING_WITHIN.as_secs() / cuts.every).map(|n| {
+        let from = now + Duration::from_secs(n * cuts.every);
         Cut {
             from,
-            until: from + Duration::from_secs(CUT_S),
+            until: from + Duration::from_secs(cuts.lasting),
         }
     });
     link.set_cuts(cuts.collect());
@@ -287,7 +230,7 @@ fn ours(plan: &Plan, link: &Link, executable: &Path, ends: (&Path, &Path)) -> Re
     link.reset();
     let before = (hub.running.usage(), node.running.usage());
     link.plug(Side::Node, true)?;
-    cuts(plan, link);
+    cut(plan, link);
     let began = link.now();
     let _done = node.sync()?;
     while !cuntong::agree(&hub.status()?, &node.status()?) {
@@ -306,12 +249,15 @@ fn ours(plan: &Plan, link: &Link, executable: &Path, ends: (&Path, &Path)) -> Re
 /// One change over the open connection, until the hub's receipt for it is there; or that
 /// connection ended by the node, and the next one that goes on with it.
 fn warm(
+    meeting: Meeting,
     plan: &Plan,
     link: &Link,
-    executable: &Path,
     ends: (&Path, &Path),
     work: &Path,
 ) -> Result<Met> {
+    let Peer::Cuntong(executable) = &plan.peer else {
+        bail!("only cuntong keeps its connection");
+    };
     let hub = Node::start(link, Side::Hub, executable, ends.0)?;
     let node = Node::start(link, Side::Node, executable, ends.1)?;
     let case = generate::case(plan.seed, 1, generate::meta(work)?.cases);
@@ -322,7 +268,7 @@ fn warm(
     link.reset();
     let before = (hub.running.usage(), node.running.usage());
     let began = link.now();
-    if plan.row == Row::Resumed {
+    if meeting == Meeting::Resumed {
         let _done = node.sync()?;
     } else {
         node.change(&case.to_string())?;
@@ -349,16 +295,10 @@ fn others(plan: &Plan, link: &Link, folder: &Path, ends: (&Path, &Path)) -> Resu
     pause(QUIET);
     link.reset();
     let before = (hub.usage(), Usage::default());
-    cuts(plan, link);
+    cut(plan, link);
     let began = link.now();
     let mut node = Peer::sync(folder, link, ends.1)?;
-    loop {
-        let line = node.line()?;
-        if serde_json::from_str::<Value>(&line).is_ok_and(|said| said["ok"] == true) {
-            break;
-        }
-        ensure!(!line.is_empty(), "the node ended before it was done");
-    }
+    node.until_ok()?;
     let met = measured(link, began, before, (&hub, &node));
     let _by_itself = node.stop();
     let _by_itself = hub.stop();
@@ -377,6 +317,7 @@ fn measured(
     let since = |before: Usage, now: Usage| Usage {
         cpu_s: now.cpu_s - before.cpu_s,
         peak_kib: now.peak_kib,
+        now_kib: now.now_kib,
     };
     let hub = since(before.0, ends.0.usage());
     let node = since(before.1, ends.1.usage());
@@ -397,7 +338,7 @@ fn measured(
 }
 
 /// Waits until nothing crosses the link any more.
-fn when_quiet(link: &Link) -> Carried {
+pub(crate) fn when_quiet(link: &Link) -> Carried {
     let mut before = link.counters();
     // Ten seconds at most: some systems never cease.
     for _look in 0..6 {
@@ -413,9 +354,9 @@ fn when_quiet(link: &Link) -> Carried {
 
 /// Whether the changed cases, or some of all of them, read the same at both ends and hold what
 /// was set.
-fn equal(plan: &Plan, work: &Path, hub: &Path, node: &Path) -> Result<bool> {
+fn equal(meeting: Meeting, plan: &Plan, work: &Path, ends: (&Path, &Path)) -> Result<bool> {
     let mut ids = Vec::new();
-    if plan.row == Row::B2 {
+    if meeting == Meeting::B2 {
         for file in ["up.jsonl", "down.jsonl"] {
             for change in generate::read::<Change>(work, file)? {
                 ids.push(change?.id);
@@ -426,5 +367,6 @@ fn equal(plan: &Plan, work: &Path, hub: &Path, node: &Path) -> Result<bool> {
         let some = (0..plan.cases).step_by(every as usize);
         ids.extend(some.map(|n| generate::case(plan.seed, n, plan.cases).id));
     }
-    Ok(plan.peer.read(hub, &ids)? == plan.peer.read(node, &ids)?)
+    let (hub, node) = (plan.peer.read(ends.0, &ids)?, plan.peer.read(ends.1, &ids)?);
+    Ok(hub == node && hub.values().all(|state| !state.is_null()))
 }

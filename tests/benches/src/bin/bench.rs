@@ -6,16 +6,51 @@
     reason = "a benchmark reports"
 )]
 
-use std::{fs::OpenOptions, io::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use benches::{
+    attached,
     peer::Peer,
+    plan::{Cuts, Plan},
     profile::Profile,
-    runner::{self, Plan, Row},
-    signals, table,
+    relay,
+    runner::{self, Meeting},
+    setback::{self, Mishap},
+    signals, standing,
+    table::{self, Out},
 };
 use clap::Parser;
+
+/// Links a row runs over when none is named.
+const LINKS: [&str; 3] = ["village-512", "village-128", "plain"];
+
+/// A row of the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Row {
+    /// Nothing changed since the last meeting
+    B1,
+    /// A day offline on both sides
+    B2,
+    /// The first meeting of an empty node
+    B3,
+    /// One change over a connection that is open
+    Warm,
+    /// Nothing changed since the session that just ended
+    Resumed,
+    /// The node's state is a day older than it was, and both ends went on
+    B4Restored,
+    /// The node's folder runs on a second machine too
+    B4Cloned,
+    /// So it does, and the machines cannot be told apart
+    B4Twin,
+    /// A hub at rest, and after sessions
+    B6,
+    /// A township between, whose line to the county is out for a while
+    B8,
+    /// An attached file, and cases logged meanwhile
+    B10,
+}
 
 #[derive(Debug, Parser)]
 #[command(
@@ -23,12 +58,11 @@ use clap::Parser;
     version
 )]
 struct Args {
-    /// b1 unchanged, b2 a day offline, b3 first meeting, warm one change, resumed nothing after a session
     #[arg(required = true)]
     rows: Vec<Row>,
     #[arg(long, default_values_t = [1_000])]
     cases: Vec<u64>,
-    #[arg(long, default_values_t = Profile::NAMES.map(str::to_owned), value_parser = Profile::NAMES)]
+    #[arg(long, default_values_t = LINKS.map(str::to_owned), value_parser = Profile::NAMES)]
     profile: Vec<String>,
     #[arg(long, default_value_t = 3)]
     runs: u32,
@@ -37,9 +71,18 @@ struct Args {
     peer: Vec<String>,
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Cut the line for three seconds at every so many seconds
+    /// Cut the line at every so many seconds
     #[arg(long)]
     cut_every: Option<u64>,
+    /// How long each cut lasts, seconds
+    #[arg(long, default_value_t = 3)]
+    cut_for: u64,
+    /// Size of the attached file of b10
+    #[arg(long, default_value_t = 20)]
+    megabytes: u64,
+    /// Sessions a hub of b6 has before its memory is looked at again
+    #[arg(long, default_value_t = 100)]
+    sessions: u32,
     /// Workloads and prepared directories are kept here
     #[arg(long, default_value = "target/bench")]
     scratch: PathBuf,
@@ -56,39 +99,83 @@ struct Args {
     peers: PathBuf,
 }
 
+impl Args {
+    fn plan(&self, cases: u64, profile: &str, name: &str) -> Result<Plan> {
+        let beside = std::env::current_exe()?.with_file_name("cuntong");
+        let executable = self.cuntong.clone().unwrap_or(beside);
+        Ok(Plan {
+            name: name.to_owned(),
+            peer: Peer::named(name, &executable, &self.peers)?,
+            cases,
+            seed: self.seed,
+            profile: Profile::named(profile).context("a profile")?,
+            runs: self.runs,
+            cuts: self.cut_every.map(|every| Cuts {
+                every,
+                lasting: self.cut_for,
+            }),
+            trace: self.trace.clone(),
+            scratch: std::fs::canonicalize(&self.scratch)?,
+            megabytes: self.megabytes,
+            sessions: self.sessions,
+        })
+    }
+}
+
+impl Row {
+    const fn header(self) -> &'static str {
+        match self {
+            Self::B1 | Self::B2 | Self::B3 | Self::Warm | Self::Resumed => table::HEADER,
+            Self::B4Restored | Self::B4Cloned | Self::B4Twin => setback::HEADER,
+            Self::B6 => standing::HEADER,
+            Self::B8 => relay::HEADER,
+            Self::B10 => attached::HEADER,
+        }
+    }
+
+    /// The lines of its table.
+    fn run(self, plan: &Plan, out: &mut Out) -> Result<Vec<String>> {
+        let mut met = |meeting| Ok(vec![table::line(&runner::run(meeting, plan, out)?)]);
+        match self {
+            Self::B1 => met(Meeting::B1),
+            Self::B2 => met(Meeting::B2),
+            Self::B3 => met(Meeting::B3),
+            Self::Warm => met(Meeting::Warm),
+            Self::Resumed => met(Meeting::Resumed),
+            Self::B4Restored => setback(Mishap::Restored, plan, out),
+            Self::B4Cloned => setback(Mishap::Cloned, plan, out),
+            Self::B4Twin => setback(Mishap::Twin, plan, out),
+            Self::B6 => Ok(vec![standing::line(&standing::run(plan, out)?)]),
+            Self::B8 => {
+                let rows = relay::run(plan, out)?;
+                Ok(rows.iter().map(|runs| relay::line(runs)).collect())
+            }
+            Self::B10 => Ok(vec![attached::line(&attached::run(plan, out)?)]),
+        }
+    }
+}
+
+fn setback(mishap: Mishap, plan: &Plan, out: &mut Out) -> Result<Vec<String>> {
+    Ok(vec![setback::line(&setback::run(mishap, plan, out)?)])
+}
+
 fn main() -> Result<()> {
     let args = Args::parse();
     signals::watch()?;
-    let beside = std::env::current_exe()?.with_file_name("cuntong");
-    let executable = args.cuntong.clone().unwrap_or(beside);
     std::fs::create_dir_all(&args.scratch)?;
-    let mut out = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&args.out)?;
-    println!("{}", table::HEADER);
+    let mut out = Out::append(&args.out)?;
+    let mut header = "";
     for row in &args.rows {
+        if row.header() != header {
+            header = row.header();
+            println!("{header}");
+        }
         for cases in &args.cases {
             for profile in &args.profile {
                 for name in &args.peer {
-                    let plan = Plan {
-                        row: *row,
-                        name: name.clone(),
-                        peer: Peer::named(name, &executable, &args.peers)?,
-                        cases: *cases,
-                        seed: args.seed,
-                        profile: Profile::named(profile).context("a profile")?,
-                        runs: args.runs,
-                        cut_every: args.cut_every,
-                        trace: args.trace.clone(),
-                        scratch: std::fs::canonicalize(&args.scratch)?,
-                    };
-                    let runs = runner::run(&plan, &mut |run| {
-                        serde_json::to_writer(&mut out, run)?;
-                        Ok(out.write_all(b"\n")?)
-                    });
-                    match runs {
-                        Ok(runs) => println!("{}", table::line(&runs)),
+                    let plan = args.plan(*cases, profile, name)?;
+                    match row.run(&plan, &mut out) {
+                        Ok(lines) => println!("{}", lines.join("\n")),
                         Err(error) => eprintln!("{row:?} {name} {cases} {profile}: {error:#}"),
                     }
                 }
