@@ -175,10 +175,9 @@ impl Chain {
         }
         self.work(&chunk)?;
         write_ids(&self.node.ids, dirs)?;
-        for end in [Some(self.hub), self.township, Some(self.node)] {
-            if let Some(end) = end {
-                end.store.close()?;
-            }
+        let ends = [Some(self.hub), self.township, Some(self.node)];
+        for end in ends.into_iter().flatten() {
+            end.store.close()?;
         }
         Ok(())
     }
