@@ -16,7 +16,7 @@ use crate::{
     generate,
     link::{Link, Side},
     peer::{Begin, Peer},
-    plan::Plan,
+    plan::{Ends, Plan},
     process::pause,
     profile::Cut,
     runner::when_quiet,
@@ -96,18 +96,7 @@ pub fn run(plan: &Plan, out: &mut Out) -> Result<Vec<Run>> {
 fn ours(plan: &Plan, executable: &Path, number: u32) -> Result<Run> {
     let link = Link::start(&plan.profile_of(number))?;
     let ends = plan.ends(Begin::InSync)?;
-    let shipped = |side| Settings {
-        calls: Calls::AsShipped,
-        ..Settings::of(side)
-    };
-    let start = |side, dir| Node::start_with(&link, side, executable, dir, &shipped(side));
-    let hub = start(Side::Hub, &ends.hub)?;
-    let node = start(Side::Node, &ends.node)?;
-    let _done = node.sync()?;
-    while !agree(&hub.status()?, &node.status()?) {
-        pause(LOOK_EVERY);
-    }
-    let _quiet = when_quiet(&link);
+    let (hub, node) = connected(&link, executable, &ends)?;
     let mut cases = (plan.cases + 2_000..).map(|n| generate::case(plan.seed, n, plan.cases));
     let mut log = || -> Result<(String, f64)> {
         let case = cases.next().context("there are more")?;
@@ -164,6 +153,25 @@ fn ours(plan: &Plan, executable: &Path, number: u32) -> Result<Run> {
         equal,
         ..empty(plan, number, size)
     })
+}
+
+/// Both ends, as they are shipped, when they agree and say nothing more.
+fn connected(link: &Link, executable: &Path, ends: &Ends) -> Result<(Node, Node)> {
+    let start = |side, dir: &Path| {
+        let settings = Settings {
+            calls: Calls::AsShipped,
+            ..Settings::of(side)
+        };
+        Node::start_with(link, side, executable, dir, &settings)
+    };
+    let hub = start(Side::Hub, &ends.hub)?;
+    let node = start(Side::Node, &ends.node)?;
+    let _done = node.sync()?;
+    while !agree(&hub.status()?, &node.status()?) {
+        pause(LOOK_EVERY);
+    }
+    let _quiet = when_quiet(link);
+    Ok((hub, node))
 }
 
 /// Another system that has a verb for it carries the file alone.
