@@ -86,6 +86,9 @@ pub use when::Why;
 
 /// Orders that wait for the caller; more are the same order.
 const ORDERS_MAX: usize = 32;
+/// How long a node that ends waits for others to hear its last word: who manages services kills whoever is
+/// slow, and the next start would take that for a power cut.
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// What sites may read, and by which word of the county's.
 type KnownReads = (Option<Arc<Trust>>, BTreeMap<SiteId, Reads>);
@@ -362,10 +365,11 @@ impl Links {
             .map_err(|failures| unreachable(&failures))
     }
 
-    /// Waits until connections have said goodbye, after `parts.stop`.
+    /// Waits until connections have said goodbye, after `parts.stop`; not for those that do not hear it.
     pub async fn ended(&self) {
         self.0.endpoint.close(reason::Close::Stop.code(), b"");
-        tokio::join!(self.0.lines.end(), self.0.endpoint.wait_idle());
+        let idle = tokio::time::timeout(GOODBYE, self.0.endpoint.wait_idle());
+        let (_lines, _late) = tokio::join!(self.0.lines.end(), idle);
     }
 }
 
