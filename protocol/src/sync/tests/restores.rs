@@ -164,6 +164,8 @@ fn own_entries_that_come_back_from_below_are_told_to_be_in_custody_above() {
     };
     world.nodes[TOWN] = before;
     world.nodes[TOWN].writer.epoch += 100;
+    // A control document came meanwhile: nothing is sent before the hub has answered.
+    world.nodes[TOWN].controls.insert(3, vec![3; 40]);
     // It greets the hub before the village brings what was lost; the hub asks for all it holds by then.
     let above = world.connect(TOWN, HUB);
     let below = world.connect(SHIQIAO, TOWN);
