@@ -1,5 +1,5 @@
-//! Attached files in a bundle: after the entries, what the receiver has not said it holds; before
-//! them, what this node holds, so that nothing is carried twice.
+//! Attached files in a bundle: after the entries, what the receiver has not said it holds; last, what
+//! this node holds, so that nothing is carried back.
 
 use std::collections::BTreeSet;
 
@@ -29,8 +29,8 @@ pub(super) struct Packed {
     pub(super) left: u64,
 }
 
-/// Says which files of these scopes are here, and those the receiver is not known to hold:
-/// thumbnails first, then the smallest, as many as a stick should have to carry.
+/// Says the files of these scopes that the receiver is not known to hold: thumbnails first, then the
+/// smallest, as many as a stick should have to carry. Then which are here.
 ///
 /// # Errors
 /// A failing disk or stick.
@@ -42,14 +42,6 @@ pub(super) fn outgoing(
 ) -> Result<Packed, Failure> {
     let (scopes, to) = (scopes.clone(), peer.node);
     let held = node.store.read(move |db| db.blobs_here(&scopes, to))?;
-    let here = held.iter().map(|(blob, _)| State {
-        blob: *blob,
-        word: Word::Here,
-    });
-    let here: Vec<_> = here.take(BUNDLE_FILES_TOLD_MAX).collect();
-    for states in here.chunks(STATES_MAX) {
-        say(&BlobMessage::States(states.to_vec()))?;
-    }
     let mut packed = Packed::default();
     let mut room = BUNDLE_FILES_BYTES_MAX;
     for (blob, _) in held.iter().filter(|(_, told)| !told) {
@@ -59,6 +51,14 @@ pub(super) fn outgoing(
             room -= blob.size;
             packed.files += 1;
         }
+    }
+    let here = held.iter().map(|(blob, _)| State {
+        blob: *blob,
+        word: Word::Here,
+    });
+    let here: Vec<_> = here.take(BUNDLE_FILES_TOLD_MAX).collect();
+    for states in here.chunks(STATES_MAX) {
+        say(&BlobMessage::States(states.to_vec()))?;
     }
     Ok(packed)
 }
