@@ -93,6 +93,8 @@ pub const BUNDLE_MESSAGES_MAX: u64 = 50_000;
 /// Attached files in one bundle: a month of a village's scans, and little beside a stick. The rest comes
 /// with the next one.
 pub const BUNDLE_FILES_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Groups of files in one bundle, beside the messages that come before them: many thumbnails are few bytes.
+pub const BUNDLE_PIECES_MAX: u64 = 20_000;
 /// Files a bundle says are held by its sender; of more the receiver brings some in vain.
 pub const BUNDLE_FILES_TOLD_MAX: usize = 50_000;
 /// Bundles kept for others, altogether: a stick's worth.

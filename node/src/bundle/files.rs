@@ -10,7 +10,9 @@ use cuntong_protocol::{
         tree,
     },
     id::Scope,
-    limits::{ATTACHMENT_BYTES_MAX, BUNDLE_FILES_BYTES_MAX, BUNDLE_FILES_TOLD_MAX},
+    limits::{
+        ATTACHMENT_BYTES_MAX, BUNDLE_FILES_BYTES_MAX, BUNDLE_FILES_TOLD_MAX, BUNDLE_PIECES_MAX,
+    },
     sync::Peer,
 };
 
@@ -43,12 +45,14 @@ pub(super) fn outgoing(
     let (scopes, to) = (scopes.clone(), peer.node);
     let held = node.store.read(move |db| db.blobs_here(&scopes, to))?;
     let mut packed = Packed::default();
-    let mut room = BUNDLE_FILES_BYTES_MAX;
+    let (mut bytes, mut pieces) = (BUNDLE_FILES_BYTES_MAX, BUNDLE_PIECES_MAX);
     for (blob, _) in held.iter().filter(|(_, told)| !told) {
-        if blob.size > room {
+        let groups = u64::from(tree::groups(blob.size));
+        if blob.size > bytes || groups > pieces {
             packed.left += 1;
         } else if pack(node, *blob, &mut say)? {
-            room -= blob.size;
+            bytes -= blob.size;
+            pieces -= groups;
             packed.files += 1;
         }
     }
