@@ -134,7 +134,7 @@ impl Connection {
                 Ok((send, receive)) => Ok((Sender::Quic(send), Receiver::Quic(receive))),
                 Err(error) => Err(reason::connection(&error, doubt)),
             },
-            Self::Tcp(tcp) => halves(tcp, doubt),
+            Self::Tcp(tcp) => by_tcp(tcp.halves(), doubt),
         }
     }
 
@@ -145,7 +145,7 @@ impl Connection {
                 Ok((send, receive)) => Ok((Sender::Quic(send), Receiver::Quic(receive))),
                 Err(error) => Err(reason::connection(&error, doubt)),
             },
-            Self::Tcp(tcp) => halves(tcp, doubt),
+            Self::Tcp(tcp) => by_tcp(tcp.halves(), doubt),
         }
     }
 
@@ -153,7 +153,7 @@ impl Connection {
     pub(super) async fn ask_files(&self) -> Result<(Sender, Receiver), Failed> {
         match self {
             Self::Quic(_) => self.open(false).await,
-            Self::Tcp(tcp) => files(tcp, true),
+            Self::Tcp(tcp) => by_tcp(tcp.files(true), false),
         }
     }
 
@@ -162,7 +162,7 @@ impl Connection {
     pub(super) async fn asked_files(&self) -> Result<(Sender, Receiver), Failed> {
         let (sender, receiver) = match self {
             Self::Quic(_) => self.accept(false).await?,
-            Self::Tcp(tcp) => files(tcp, false)?,
+            Self::Tcp(tcp) => by_tcp(tcp.files(false), false)?,
         };
         if let Sender::Quic(quic) = &sender {
             let _closed = quic.set_priority(FILES_PRIORITY);
@@ -227,16 +227,14 @@ impl Early {
     }
 }
 
-fn halves(tcp: &tcp::Connection, doubt: bool) -> Result<(Sender, Receiver), Failed> {
-    tcp.halves()
+/// A stream of a TCP connection, if it was still to be had.
+fn by_tcp(
+    stream: Result<(tcp::Sender, tcp::Receiver), tcp::Gone>,
+    doubt: bool,
+) -> Result<(Sender, Receiver), Failed> {
+    stream
         .map(|(send, receive)| (Sender::Tcp(send), Receiver::Tcp(receive)))
         .map_err(|gone| reason::gone(&gone, doubt))
-}
-
-fn files(tcp: &tcp::Connection, asking: bool) -> Result<(Sender, Receiver), Failed> {
-    tcp.files(asking)
-        .map(|(send, receive)| (Sender::Tcp(send), Receiver::Tcp(receive)))
-        .map_err(|gone| reason::gone(&gone, false))
 }
 
 /// The half of a stream that is written.
