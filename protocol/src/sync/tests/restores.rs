@@ -1,6 +1,6 @@
 //! Nodes whose past was lost.
 
-use super::*;
+use super::{node::Node, *};
 
 #[test]
 fn a_restored_village_begins_a_new_epoch_and_loses_nothing() {
@@ -58,6 +58,12 @@ fn a_restored_village_that_wrote_nothing_learns_it_from_the_vector() {
     );
 }
 
+/// A machine is as it was: it knows that it stopped out of order, and goes on in an epoch of its own.
+fn set_back(world: &mut World, at: usize, before: Node) {
+    world.nodes[at] = before;
+    world.nodes[at].writer.epoch += 100;
+}
+
 #[test]
 fn who_gets_its_own_entries_back_hears_in_the_same_session_that_they_are_in_custody() {
     let mut world = World::new();
@@ -69,9 +75,7 @@ fn who_gets_its_own_entries_back_hears_in_the_same_session_that_they_are_in_cust
         scope: own,
         writer: world.nodes[SHIQIAO].writer,
     };
-    // It knows that it stopped out of order, and goes on in an epoch of its own.
-    world.nodes[SHIQIAO] = empty;
-    world.nodes[SHIQIAO].writer.epoch += 100;
+    set_back(&mut world, SHIQIAO, empty);
     let line = world.connect(SHIQIAO, TOWN);
     world.run();
     assert!(world.lines[line].closed.is_empty(), "one session");
@@ -162,8 +166,7 @@ fn own_entries_that_come_back_from_below_are_told_to_be_in_custody_above() {
         scope: notices,
         writer: world.nodes[TOWN].writer,
     };
-    world.nodes[TOWN] = before;
-    world.nodes[TOWN].writer.epoch += 100;
+    set_back(&mut world, TOWN, before);
     // A control document came meanwhile: nothing is sent before the hub has answered.
     world.nodes[TOWN].controls.insert(3, vec![3; 40]);
     // It greets the hub before the village brings what was lost; the hub asks for all it holds by then.
