@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use cuntong_protocol::time::Millis;
+use cuntong_protocol::{id::DocId, time::Millis};
 use cuntong_provisioning::enrol::talk::ASK_AGAIN_MS;
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -17,6 +17,7 @@ use crate::{
     inbox, log,
     node::{Node, With},
     request::{Reply, Request},
+    stop::Stop,
     store,
 };
 
@@ -207,6 +208,8 @@ async fn tend(node: Node) -> Result<(), Failure> {
     let blobs = node.blobs.clone();
     drop(node);
     let mut round = 0_u32;
+    // How far the walk over all documents came.
+    let mut folding = None;
     let (of_start, all) = (blobs.clone(), store.clone());
     let missed = tokio::task::spawn_blocking(move || of_start.miss(&all)).await;
     if let Ok(Ok(missed @ 1..)) = missed {
@@ -218,10 +221,12 @@ async fn tend(node: Node) -> Result<(), Failure> {
             () = tokio::time::sleep(TEND) => {}
         }
         let (store, clock, blobs) = (store.clone(), clock.clone(), blobs.clone());
+        let stop = stop.clone();
         round += 1;
         // It walks over every file.
         let tidies = round.is_multiple_of(TIDY_EVERY);
         let tended = tokio::task::spawn_blocking(move || {
+            let mut folding = folding;
             if let Ok(trust) = store.read(|db| db.shared_trust()) {
                 clock.raise(trust.newest_signed_time());
             }
@@ -234,31 +239,40 @@ async fn tend(node: Node) -> Result<(), Failure> {
                 if removed > 0 {
                     tracing::info!(removed, "attached files that nobody names");
                 }
-                fold(&store, clock.now().after(-store::FOLD_AFTER_MS))?;
+                let quiet = clock.now().after(-store::FOLD_AFTER_MS);
+                folding = fold(&store, folding, quiet, &stop)?;
             }
-            Ok::<(), store::StoreError>(())
+            Ok::<_, store::StoreError>(folding)
         });
-        if let Ok(Err(error)) = tended.await {
-            tracing::warn!(%error, "housekeeping failed");
+        match tended.await {
+            Ok(Ok(reached)) => folding = reached,
+            Ok(Err(error)) => tracing::warn!(%error, "housekeeping failed"),
+            Err(ended) => tracing::error!(%ended, "housekeeping failed"),
         }
     }
 }
 
-/// Folds documents that have been quiet since then.
-fn fold(store: &store::Store, quiet: Millis) -> store::Result<()> {
+/// Folds documents that have been quiet since then, a share of all; answers how far it came.
+fn fold(
+    store: &store::Store,
+    mut reached: Option<DocId>,
+    quiet: Millis,
+    stop: &Stop,
+) -> store::Result<Option<DocId>> {
     let (mut entries, mut bytes) = (0, 0);
     for _turn in 0..FOLD_TURNS {
-        let folded = store.write(move |db| db.fold_bodies(quiet, FOLD_DOCUMENTS))?;
+        let folded = store.write(move |db| db.fold_bodies(reached, quiet, FOLD_DOCUMENTS))?;
         entries += folded.entries;
         bytes += folded.bytes;
-        if folded.through {
+        reached = folded.reached;
+        if reached.is_none() || stop.is_stopped() {
             break;
         }
     }
     if entries > 0 {
         tracing::info!(entries, bytes, "changes folded into their documents");
     }
-    Ok(())
+    Ok(reached)
 }
 
 /// Opens a node, answers one request, closes it: for commands when no node runs.

@@ -285,7 +285,9 @@ impl World {
 
     /// A machine that is on folds into its documents what it may, as if all were old.
     pub fn fold(&mut self, at: usize) {
-        let folded = self.with(at, |db, _now| db.fold_bodies(Millis(i64::MAX), u32::MAX));
+        let folded = self.with(at, |db, _now| {
+            db.fold_bodies(None, Millis(i64::MAX), u32::MAX)
+        });
         if let Some(folded) = folded.filter(|folded| folded.entries > 0) {
             self.note(format_args!("{at} folds {} changes", folded.entries));
         }

@@ -20,8 +20,6 @@ use super::{
 /// A document that nobody has changed for this long is folded: a month, in which whoever is away
 /// mostly comes back and asks for its entries.
 pub const FOLD_AFTER_MS: i64 = 30 * 24 * 3_600 * 1000;
-/// Name of how far a pass over the documents came, among the small values.
-const PASS: &str = "folding";
 /// Changes made again that are kept at hand, bytes.
 const GROWN_BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -32,8 +30,8 @@ pub struct Folded {
     pub entries: u64,
     /// What they weighed.
     pub bytes: u64,
-    /// The pass over all documents is through; the next step begins another.
-    pub through: bool,
+    /// The last document that was looked at; `None` at the end.
+    pub reached: Option<DocId>,
 }
 
 /// An entry whose body is in its log.
@@ -59,26 +57,28 @@ pub(super) struct Grown {
 }
 
 impl Db {
-    /// Folds documents that were not changed since `quiet`, of the next `most` in a pass over all.
-    /// Of a document the county does not have whole, nothing is folded.
+    /// Folds documents that were not changed since `quiet`, of the next `most` after `after`. Of a
+    /// document the county does not have whole, nothing is folded.
     ///
     /// # Errors
     /// A failing or full disk; nothing is changed then.
-    pub fn fold_bodies(&mut self, quiet: Millis, most: u32) -> Result<Folded> {
-        let from = self.meta(PASS)?.unwrap_or_default();
+    pub fn fold_bodies(
+        &mut self,
+        after: Option<DocId>,
+        quiet: Millis,
+        most: u32,
+    ) -> Result<Folded> {
+        let after = after.unwrap_or(DocId([0; 16]));
         let docs = self.all(
             "SELECT id, changed_at FROM document WHERE id > ?1 ORDER BY id LIMIT ?2",
-            (from, most),
+            (&after.0[..], most),
             |r| Ok((DocId(r.get(0)?), Millis(r.get(1)?))),
         )?;
         let mut folded = Folded {
-            through: docs.len() < most as usize,
+            reached: docs.last().map(|(last, _)| *last),
             ..Folded::default()
         };
-        let reached = match docs.last() {
-            Some((last, _)) if !folded.through => last.0.to_vec(),
-            _ => Vec::new(),
-        };
+        // Where nothing is folded nothing is written.
         self.transact(|db| {
             let mut held = BTreeMap::new();
             for (id, changed_at) in &docs {
@@ -86,7 +86,7 @@ impl Db {
                     db.fold_body(*id, &mut held, &mut folded)?;
                 }
             }
-            db.set_meta(PASS, &reached)
+            Ok(())
         })?;
         Ok(folded)
     }

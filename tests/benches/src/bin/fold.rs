@@ -26,13 +26,15 @@ fn main() -> Result<()> {
     let (entries, told_in) = tell(&store)?;
     let began = Instant::now();
     let (mut folded, mut bytes, mut longest) = (0, 0, 0.0_f64);
+    let mut reached = None;
     loop {
         let turn = Instant::now();
-        let step = store.write(|db| db.fold_bodies(Millis(i64::MAX), DOCUMENTS))?;
+        let step = store.write(move |db| db.fold_bodies(reached, Millis(i64::MAX), DOCUMENTS))?;
         longest = longest.max(turn.elapsed().as_secs_f64());
         folded += step.entries;
         bytes += step.bytes;
-        if step.through {
+        reached = step.reached;
+        if reached.is_none() {
             break;
         }
     }
