@@ -8,6 +8,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     config::{FILE, Loaded},
@@ -158,15 +159,24 @@ impl Context {
 
     /// Asks the node that runs in the directory; where none does, opens the store and answers.
     async fn ask(&self, request: Request) -> Reply {
-        if let Some(reply) = control_socket::ask(&self.dir, &request).await {
-            return reply;
+        let until = Instant::now() + run::IN_USE_MAX;
+        loop {
+            if let Some(reply) = control_socket::ask(&self.dir, &request).await {
+                return reply;
+            }
+            if matches!(request, Request::Enrol { .. }) {
+                own_or_new(&self.dir)?;
+            } else {
+                holds_node(&self.dir)?;
+            }
+            match run::open_once(&self.dir, self.settings()?, &request).await {
+                // Whoever has the directory is another command, or a node that starts or stops.
+                Err(failure) if failure.exit == Exit::TryLater && Instant::now() < until => {
+                    tokio::time::sleep(run::LOOK_EVERY).await;
+                }
+                opened => return run::answer_once(opened?, request).await,
+            }
         }
-        if matches!(request, Request::Enrol { .. }) {
-            own_or_new(&self.dir)?;
-        } else {
-            holds_node(&self.dir)?;
-        }
-        run::once(&self.dir, self.settings()?, request).await
     }
 
     /// Prints the answer: the JSON document, or the words made from it.
@@ -239,10 +249,32 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::{stop, store::dir::Directory};
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[tokio::test]
+    async fn a_command_waits_for_the_node_that_is_just_starting() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context {
+            dir: dir.path().to_owned(),
+            json: true,
+            set: Vec::new(),
+        };
+        std::fs::write(dir.path().join(DATABASE), b"").unwrap();
+        let _starting = Directory::lock(dir.path()).unwrap();
+        let asked = context.ask(Request::Status);
+        tokio::pin!(asked);
+        let early = tokio::time::timeout(2 * run::LOOK_EVERY, &mut asked).await;
+        assert!(early.is_err(), "it is not told that the directory is used");
+        let (_stopper, stop) = stop::pair();
+        let here = dir.path().to_owned();
+        let answer = |_| async { Ok(json!({ "node": "n-1" })) };
+        let _up = tokio::spawn(async move { control_socket::serve(&here, stop, answer).await });
+        assert_eq!(asked.await.unwrap()["node"], "n-1");
     }
 
     #[test]

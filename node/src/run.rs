@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use cuntong_protocol::{id::DocId, time::Millis};
 use cuntong_provisioning::enrol::talk::ASK_AGAIN_MS;
 use serde_json::json;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 use crate::{
     answer::answer,
@@ -32,6 +32,11 @@ const FOLD_TURNS: u32 = 1_500;
 /// Open pages may finish what they are at.
 const PAGES_END_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long a directory that another process uses is waited for.
+pub const IN_USE_MAX: Duration = Duration::from_secs(10);
+/// Between two looks at it.
+pub const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Why a node that ran has stopped.
 enum Ended {
     Asked,
@@ -57,7 +62,16 @@ pub async fn run(dir: &Path, loaded: Loaded) -> Result<Exit, Failure> {
 
 async fn serve(dir: &Path, config: Config) -> Result<Ended, Failure> {
     let interrupted = interrupt()?;
-    let node = open(dir, config, With::Links).await?;
+    let until = Instant::now() + IN_USE_MAX;
+    let node = loop {
+        match open(dir, config.clone(), With::Links).await {
+            // A command has the directory for a moment, or a node that stops.
+            Err(failure) if failure.exit == Exit::TryLater && Instant::now() < until => {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            opened => break opened?,
+        }
+    };
     let pages = TcpListener::bind(node.config.web.listen)
         .await
         .map_err(|error| {
@@ -275,23 +289,27 @@ fn fold(
     Ok(reached)
 }
 
-/// Opens a node, answers one request, closes it: for commands when no node runs.
+/// Opens a node for one request: for commands when no node runs.
 ///
 /// # Errors
-/// The answer's own, or that the store does not open.
-pub async fn once(dir: &Path, loaded: Loaded, request: Request) -> Reply {
+/// The store does not open.
+pub async fn open_once(dir: &Path, loaded: Loaded, request: &Request) -> Result<Node, Failure> {
     let mut config = loaded.config;
     // Nobody is to call a node that is here for a moment.
     config.link.listen = None;
-    if matches!(request, Request::Link { .. }) {
-        return Err(Failure::new(Exit::TryLater, "节点没有运行"));
-    }
     let with = if matches!(request, Request::SyncNow | Request::VerifyAgainst) {
         With::Links
     } else {
         With::NoLinks
     };
-    let node = open(dir, config, with).await?;
+    open(dir, config, with).await
+}
+
+/// Answers the request, and closes the node.
+///
+/// # Errors
+/// The answer's own, or a node that does not end in order.
+pub async fn answer_once(node: Node, request: Request) -> Reply {
     let reply = answer(&node, request).await;
     node.close().await?;
     reply
