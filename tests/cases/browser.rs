@@ -16,20 +16,9 @@ async fn log(browser: &Browser, village: &Node, name: &str, id: &str) -> String 
     browser.fill("#phone", "13800000000").await;
     browser.click("button[name=step][value=originals]").await;
     browser.click("#receive").await;
-    let wanted = |path: &str| path.starts_with("/cases/c-");
-    for _look in 0..50 {
-        let path = browser.path().await;
-        if wanted(&path) {
-            let case = path
-                .trim_start_matches("/cases/")
-                .split('/')
-                .next()
-                .unwrap_or_default();
-            return format!("/cases/{case}");
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("the case was not logged:\n{}", browser.text().await);
+    let path = browser.leads_to("/cases/c-").await;
+    let id = path.trim_start_matches("/cases/").split('/').next();
+    format!("/cases/{}", id.unwrap_or_default())
 }
 
 fn custody(node: &Node, page: &str) -> String {

@@ -3,6 +3,7 @@
 use std::{
     net::TcpListener,
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -33,11 +34,17 @@ const SWITCHES: [&str; 10] = [
     "--window-size=1366,900",
 ];
 
-/// How often a part of a page may be replaced while somebody reaches for it.
-const TRIES_MAX: usize = 20;
+/// How long a page may take, as a person's patience: on a machine that runs every other test beside
+/// this one, a node with slow disks answers late and is right all the same.
+const A_MINUTE: Duration = Duration::from_secs(60);
 
-/// Between two tries: the browser needs the time.
-const A_MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
+/// Between two looks: the browser needs the time.
+const A_MOMENT: Duration = Duration::from_millis(100);
+
+/// When to give up what begins now.
+fn patience() -> Instant {
+    Instant::now() + A_MINUTE
+}
 
 /// Whether it was done; false when the page replaced the part just then.
 fn settled(done: Result<(), fantoccini::error::CmdError>) -> bool {
@@ -116,7 +123,8 @@ impl Browser {
 
     /// Types into the field a selector names, replacing what is there.
     pub async fn fill(&self, selector: &str, text: &str) {
-        for _again in 0..TRIES_MAX {
+        let until = patience();
+        loop {
             let field = self.find(selector).await;
             let typed = match field.clear().await {
                 Ok(()) => field.send_keys(text).await,
@@ -125,20 +133,18 @@ impl Browser {
             if settled(typed) {
                 return;
             }
+            assert!(Instant::now() < until, "{selector} does not hold still");
             tokio::time::sleep(A_MOMENT).await;
         }
-        panic!("{selector} does not hold still");
     }
 
     /// Presses what a selector names.
     pub async fn click(&self, selector: &str) {
-        for _again in 0..TRIES_MAX {
-            if settled(self.find(selector).await.click().await) {
-                return;
-            }
+        let until = patience();
+        while !settled(self.find(selector).await.click().await) {
+            assert!(Instant::now() < until, "{selector} does not hold still");
             tokio::time::sleep(A_MOMENT).await;
         }
-        panic!("{selector} does not hold still");
     }
 
     /// Waits until the page has what a selector names.
@@ -151,13 +157,31 @@ impl Browser {
     /// # Panics
     /// With what it says instead.
     pub async fn shows(&self, words: &str) {
-        for _again in 0..10 * TRIES_MAX {
-            if self.page.source().await.is_ok_and(|s| s.contains(words)) {
-                return;
+        let until = patience();
+        while !self.page.source().await.is_ok_and(|s| s.contains(words)) {
+            if Instant::now() >= until {
+                panic!("no {words} in:\n{}", self.text().await);
             }
             tokio::time::sleep(A_MOMENT).await;
         }
-        panic!("no {words} in:\n{}", self.text().await);
+    }
+
+    /// Waits until the page shown is one whose path begins so; returns the path.
+    ///
+    /// # Panics
+    /// With what the page says instead.
+    pub async fn leads_to(&self, beginning: &str) -> String {
+        let until = patience();
+        loop {
+            let path = self.path().await;
+            if path.starts_with(beginning) {
+                return path;
+            }
+            if Instant::now() >= until {
+                panic!("{path} is not {beginning}:\n{}", self.text().await);
+            }
+            tokio::time::sleep(A_MOMENT).await;
+        }
     }
 
     /// The text of the page a person sees.
@@ -170,7 +194,7 @@ impl Browser {
     }
 
     /// The path of the page shown.
-    pub async fn path(&self) -> String {
+    async fn path(&self) -> String {
         self.page
             .current_url()
             .await
@@ -185,7 +209,8 @@ impl Browser {
     }
 
     async fn find(&self, selector: &str) -> fantoccini::elements::Element {
-        match self.page.wait().for_element(Locator::Css(selector)).await {
+        let wait = self.page.wait().at_most(A_MINUTE);
+        match wait.for_element(Locator::Css(selector)).await {
             Ok(element) => element,
             Err(why) => panic!(
                 "{selector}: {why}\n{}",

@@ -66,6 +66,11 @@ pub(in crate::link) struct Running {
 
 impl Land {
     pub(in crate::link) fn new(seed: u64) -> Self {
+        // What the links logged is shown beside a test that failed.
+        let _begun_before = tracing_subscriber::fmt()
+            .with_env_filter("automerge=off,cuntong_node=debug")
+            .with_test_writer()
+            .try_init();
         let mut chance = Seeded::new(seed);
         let keeper = Box::new(Memory::default());
         let then = NOW.after(-600 * DAY_MS);
