@@ -11,6 +11,8 @@ async fn log(browser: &Browser, village: &Node, name: &str, id: &str) -> String 
     browser.fill("#item_query", "租地").await;
     browser.click("button[name=step][value=item]").await;
     browser.click("button[value='990050004000']").await;
+    // The page before has the same suggestions: what is typed into it would be gone.
+    browser.wait(".chosen").await;
     browser.fill("#id", id).await;
     browser.fill("#name", name).await;
     browser.fill("#phone", "13800000000").await;

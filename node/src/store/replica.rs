@@ -68,6 +68,10 @@ impl Records for Db {
         Ok((self.log_head(&log)?, writer.map(|node| node.sign_key)))
     }
 
+    fn head_at(&self, log: LogId, seq: u64) -> Result<Option<LogHead>> {
+        Self::head_at(self, &log, seq)
+    }
+
     fn whole(&self, whole: Whole) -> Result<Option<Batch>> {
         self.batch(&whole.log, whole.first.saturating_sub(1))
     }

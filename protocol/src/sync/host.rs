@@ -27,6 +27,8 @@ pub trait Records {
     fn shelf(&self) -> &impl Shelf<Error = Self::Error>;
     /// The durable head of a log, and its writer's key where the roster lists it.
     fn end_of(&self, log: LogId) -> Result<(LogHead, Option<[u8; 32]>), Self::Error>;
+    /// The head a log had here at that position; `None`: it does not reach so far.
+    fn head_at(&self, log: LogId, seq: u64) -> Result<Option<LogHead>, Self::Error>;
     /// The sealed batch that begins where asked.
     fn whole(&self, whole: Whole) -> Result<Option<Batch>, Self::Error>;
     /// Control documents the peer may have and lacks, in the order to take them.
@@ -293,7 +295,11 @@ fn unpacked<R: Records>(pack: &Pack, records: &R) -> Result<Unpacked, R::Error> 
     if pack.last().is_some_and(|last| last <= head.seq) {
         return Ok(Unpacked::Held(pack.log, head));
     }
-    match pack::unpack(pack, head, &key, records.shelf()) {
+    // Another node may have brought the beginning of it meanwhile.
+    let Some(before) = records.head_at(pack.log, pack.first.saturating_sub(1))? else {
+        return Ok(ask);
+    };
+    match pack::unpack(pack, before, &key, records.shelf()) {
         Ok(batch) => Ok(Unpacked::Batch(batch)),
         Err(UnpackError::Shelf(error)) => Err(error),
         Err(UnpackError::Structure(_)) => Ok(Unpacked::Garbled),

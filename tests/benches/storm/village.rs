@@ -289,6 +289,12 @@ impl Records for Away {
         Ok((head, own.then_some(self.village.key)))
     }
 
+    fn head_at(&self, log: LogId, seq: u64) -> Result<Option<LogHead>, Broken> {
+        let (end, _key) = self.end_of(log)?;
+        let seq = usize::try_from(seq).unwrap_or(usize::MAX);
+        Ok((seq as u64 <= end.seq).then(|| self.village.head(seq)))
+    }
+
     fn whole(&self, whole: Whole) -> Result<Option<Batch>, Broken> {
         Ok(self.village.batch(whole.first.saturating_sub(1)))
     }

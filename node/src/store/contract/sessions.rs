@@ -133,7 +133,7 @@ pub(super) fn meet_until(
     lower: &mut Db,
     upper: &mut Db,
     from: u64,
-    on: &mut dyn FnMut(&Db, Sent) -> bool,
+    on: &mut dyn FnMut(&mut Db, Sent) -> bool,
 ) {
     run(county, lower, upper, (NOW, from), &mut |lower, message| {
         on(lower, Sent::of(message))
@@ -145,7 +145,7 @@ fn run(
     lower: &mut Db,
     upper: &mut Db,
     (now, from): (Millis, u64),
-    on: &mut dyn FnMut(&Db, &Message) -> bool,
+    on: &mut dyn FnMut(&mut Db, &Message) -> bool,
 ) {
     let callee = end(county, upper, lower, Role::Callee);
     let mut callee_session = callee.session.snapshots_from(from);

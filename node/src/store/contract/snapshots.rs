@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cuntong_protocol::{
     id::{DocId, Kind, Scope},
     limits,
+    log::LogId,
     sync::Given,
     wire::snap::{self, Reached, Sheet},
 };
@@ -78,6 +79,38 @@ fn the_logs_leave_out_what_came_with_the_documents() {
         true
     });
     assert_eq!(whole, 0);
+}
+
+#[test]
+fn a_pack_whose_beginning_another_node_brought_is_not_asked_for_again() {
+    let county = County::new();
+    let (mut village, mut hub, mut town) =
+        (county.node(SHIQIAO), county.node(HUB), county.node(TOWN));
+    log_case(&mut village, 1, "张三");
+    let log = LogId {
+        scope: application(1).scope().unwrap(),
+        writer: village.identity().unwrap().writer,
+    };
+    let beginning = village.batch(&log, 0).unwrap().unwrap();
+    for n in 2..=CASES {
+        log_case(&mut village, n, "张三");
+    }
+    send(&village, &mut hub, false);
+    let (mut packs, mut whole) = (0, 0);
+    meet_until(&county, &mut town, &mut hub, 1, &mut |town, sent| {
+        if sent == Sent::Pack {
+            packs += 1;
+            // The village's own line is quicker.
+            town.admit(&beginning, false, NOW).unwrap();
+        }
+        whole += usize::from(sent == Sent::Push);
+        true
+    });
+    assert!(packs > 0);
+    assert_eq!(whole, 0);
+    assert_eq!(town.changes_ahead().unwrap(), 0);
+    assert_equal(&town, &hub);
+    assert!(town.verify().unwrap().is_sound());
 }
 
 #[test]

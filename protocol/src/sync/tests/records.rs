@@ -38,6 +38,13 @@ impl Records for Node {
         Ok((head, writer.map(|node| node.sign_key)))
     }
 
+    fn head_at(&self, log: LogId, seq: u64) -> Result<Option<LogHead>, String> {
+        match self.logs.get(&log) {
+            Some(log) => Ok(log.head_at(seq)),
+            None => Ok((seq == 0).then_some(LogHead::START)),
+        }
+    }
+
     fn whole(&self, whole: Whole) -> Result<Option<Batch>, String> {
         let log = self.logs.get(&whole.log);
         Ok(log.and_then(|log| log.batch(whole.log, whole.first - 1, u64::MAX)))

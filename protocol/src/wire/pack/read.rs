@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// The batch a pack is of. `held` is the head of its log here, `sign_key` its writer's key in the
-/// roster. What comes out has its seal verified, so that it is byte for byte what the writer
+/// The batch a pack is of. `before` is the head its log had here where the pack begins, `sign_key`
+/// its writer's key in the roster. An entry that is here already may come without its change. What comes out has its seal verified, so that it is byte for byte what the writer
 /// sealed; what it may do is the gate's to judge, as of every batch.
 ///
 /// Bounded: the work by the bytes that are there, what is built by a batch's limits.
@@ -12,11 +12,11 @@ use super::*;
 /// [`UnpackError`]; see [`UnpackError::is_cured_by_whole`].
 pub fn unpack<S: Shelf>(
     pack: &Pack,
-    held: LogHead,
+    before: LogHead,
     sign_key: &[u8; 32],
     shelf: &S,
 ) -> Result<Batch, UnpackError<S::Error>> {
-    if held.seq.checked_add(1) != Some(pack.first) {
+    if before.seq.checked_add(1) != Some(pack.first) {
         return Err(UnpackError::Position);
     }
     if pack.bytes.len() > limits::PACK_BYTES_MAX {
@@ -24,7 +24,7 @@ pub fn unpack<S: Shelf>(
     }
     let mut unpacker = Unpacker::new(pack, shelf).ok_or(UnpackError::Structure("sections"))?;
     let mut entries = Vec::new();
-    let mut head = held;
+    let mut head = before;
     let mut bytes = 0;
     for _entry in 0..unpacker.count {
         let entry = unpacker.entry()?;
@@ -152,17 +152,30 @@ impl<'a, S: Shelf> Unpacker<'a, S> {
             None => 0,
         };
         let given = self.run.shelf.given(doc, self.run.log.writer, before + 1);
-        let (hash, body) = given
-            .map_err(UnpackError::Shelf)?
-            .ok_or(UnpackError::Unknown)?;
-        let known = Known::of_chunk(&body);
+        let given = given.map_err(UnpackError::Shelf)?;
+        let (shelved, body) = match given {
+            Some((hash, body)) => {
+                let known = Known::of_chunk(&body);
+                (Shelved { doc, hash, known }, Some(body))
+            }
+            // It waits for its entry no more: another node brought that.
+            None => (self.came_since(doc)?, None),
+        };
         self.run.first_met(doc, own.is_some());
-        self.run.push(Shelved { doc, hash, known });
+        self.run.push(shelved);
         Ok(Entry {
             doc,
-            hash,
-            body: Some(body),
+            hash: shelved.hash,
+            body,
         })
+    }
+
+    /// The entry that stands here already where the next one of the pack is to stand.
+    fn came_since(&self, doc: DocId) -> Result<Shelved, UnpackError<S::Error>> {
+        let held = self.run.shelf.entry(self.run.log, self.run.here());
+        let held = held.map_err(UnpackError::Shelf)?;
+        held.filter(|held| held.doc == doc)
+            .ok_or(UnpackError::Unknown)
     }
 
     fn raw(&mut self) -> Result<Vec<u8>, UnpackError<S::Error>> {

@@ -254,6 +254,16 @@ fn what_has_no_short_form_goes_as_it_is() {
 }
 
 #[test]
+fn a_receiver_that_has_some_of_it_already_rebuilds_all_of_it() {
+    let village = log(Kind::Application, 1);
+    let (pack, head) = (HISTORY.packed(village, 20), HISTORY.head(village, 20));
+    for held in 20..=40 {
+        let batch = HISTORY.without(village, held).unpack(&pack, head);
+        assert_eq!(batch, Ok(HISTORY.batch(village, 20)), "of {held}");
+    }
+}
+
+#[test]
 fn a_receiver_that_cannot_rebuild_asks_for_the_whole() {
     let village = log(Kind::Application, 1);
     let pack = HISTORY.packed(village, 20);
