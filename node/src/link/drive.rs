@@ -114,6 +114,9 @@ pub(super) async fn run(
     reader.abort();
     let Some(ended) = ended else {
         writer.abort();
+        // The next stream has the number of this one: a half of this one that is dropped when the
+        // next one waits already would take its waker away (quinn keeps them by number).
+        let (_read, _written) = tokio::join!(reader, writer);
         tracing::info!(peer = %line.known.node, "early words were not heard");
         return Ran::Forgotten;
     };
