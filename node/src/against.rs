@@ -49,13 +49,13 @@ pub(crate) async fn verify(node: &Node) -> Reply {
         .await
         .map_err(Failure::fault)??;
     let mut repairs = Vec::new();
-    let mut whole = links.sync_now().await?;
+    let mut whole = links.sync_anew().await?;
     repairs.append(&mut whole.settled.repairs);
     for _more in 1..SESSIONS_MAX {
         if !whole.settled.again {
             break;
         }
-        whole = links.sync_now().await?;
+        whole = links.sync_anew().await?;
         repairs.append(&mut whole.settled.repairs);
     }
     whole.settled.repairs = repairs;

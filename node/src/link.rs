@@ -344,25 +344,34 @@ impl Links {
         self.0.parts.demo
     }
 
-    /// Has one whole session with the first upstream that can be reached.
+    /// Waits until the first upstream that can be reached and this node agree. A connection that
+    /// stands is asked, and not interrupted in what it does.
     ///
     /// # Errors
     /// [`Exit::NoUpstream`] when none could be, with the reasons.
     pub async fn sync_now(&self) -> Result<Whole, Failure> {
+        self.agree(Order::Sync).await
+    }
+
+    /// The same in a session of its own, from the first message.
+    ///
+    /// # Errors
+    /// As [`Self::sync_now`].
+    pub async fn sync_anew(&self) -> Result<Whole, Failure> {
+        self.agree(Order::Anew).await
+    }
+
+    async fn agree(&self, order: fn(dial::Waiter) -> Order) -> Result<Whole, Failure> {
         if self.0.parts.config.upstream.is_empty() {
             return Err(Failure::new(Exit::NoUpstream, "没有设置上级节点"));
         }
         let (answer, answered) = oneshot::channel();
-        let stopping = |_gone| Failure::new(Exit::TryLater, "节点正在停止");
-        self.0
-            .orders
-            .send(Order::Sync(answer))
-            .await
-            .map_err(|_gone| stopping(()))?;
-        answered
-            .await
-            .map_err(|_gone| stopping(()))?
-            .map_err(|failures| unreachable(&failures))
+        // An order that is not taken any more is not answered either.
+        let _taken = self.0.orders.send(order(answer)).await;
+        match answered.await {
+            Ok(agreed) => agreed.map_err(|failures| unreachable(&failures)),
+            Err(_stopping) => Err(Failure::new(Exit::TryLater, "节点正在停止")),
+        }
     }
 
     /// Waits until connections have said goodbye, after `parts.stop`; not for those that do not hear it.

@@ -38,7 +38,7 @@ struct Room {
     last: u64,
     hearers: BTreeMap<Teller, mpsc::Sender<Vec<Input>>>,
     by_scope: BTreeMap<Scope, BTreeSet<Teller>>,
-    /// Those who pass on what is heard of nodes below.
+    /// Those who speak with nodes above: they pass on what is heard of nodes below.
     upward: BTreeSet<Teller>,
 }
 
@@ -85,6 +85,11 @@ impl News {
     /// A control document was replaced by a newer one.
     pub fn controls_changed(&self) {
         self.tell(Teller::DESK, vec![Input::ControlsChanged]);
+    }
+
+    /// Asks the session with a node above whether both agree, once it has heard what was told before.
+    pub fn ask(&self) {
+        self.tell(Teller::DESK, vec![Input::Ask]);
     }
 
     /// Hears from now on what concerns everybody; more with [`Hearing::of`].
@@ -170,7 +175,7 @@ impl Room {
             Input::Rejections(rejections) => {
                 self.by_scope(rejections, |r| vec![r.log.scope], Input::Rejections)
             }
-            Input::Seen(_) => self.whole(self.upward.iter(), input),
+            Input::Seen(_) | Input::Ask => self.whole(self.upward.iter(), input),
             Input::Connected
             | Input::Start(_)
             | Input::Busy(_)

@@ -41,6 +41,7 @@ pub mod host;
 mod packs;
 mod proof;
 mod reads;
+mod report;
 mod session;
 mod sketch;
 mod snap;
@@ -242,6 +243,8 @@ pub enum Input {
     /// News: places or roster changed what the two nodes may read. What is no longer allowed
     /// stops at once; what is newly allowed begins with the next session.
     Scopes { mine: Reads, peer: Reads },
+    /// Somebody asks whether both sides agree: [`Effect::Settled`] says so once more when they do.
+    Ask,
     /// Time passed; to be given when [`Session::deadline`] is reached.
     Tick,
     /// The host ends the session.

@@ -16,7 +16,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Wait for one whole session with the first reachable upstream
+    /// Wait until the first reachable upstream and this node agree
     Now,
 }
 

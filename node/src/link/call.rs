@@ -1,10 +1,11 @@
-//! One call to an upstream, up to the point where a session can begin.
+//! One call to an upstream, up to the point where a session can begin, and once more from there where early words were lost.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use cuntong_protocol::{role::Level, sync::Role, wire::window::Dictionary};
 use cuntong_provisioning::judge::{Judgement, Known, Side};
 use quinn::{ClientConfig, crypto::rustls::QuicClientConfig};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     Shared,
@@ -79,6 +80,30 @@ async fn line(
         early: None,
         waiting: None,
     })
+}
+
+/// Runs a session. Where the upstream has forgotten the last one, what was said early did not
+/// arrive, and is said again once the handshake is done.
+pub(super) async fn to_its_end(
+    shared: &Arc<Shared>,
+    index: usize,
+    line: drive::Line,
+    report: UnboundedSender<drive::Event>,
+) -> Failed {
+    let connection = line.connection.clone();
+    match drive::run(shared, line, report.clone()).await {
+        drive::Ran::Ended(failed) => failed,
+        drive::Ran::Forgotten => match begin(shared, index, connection).await {
+            Ok(line) => {
+                shared.note(index, |up| up.resumed = false);
+                match drive::run(shared, line, report).await {
+                    drive::Ran::Ended(failed) => failed,
+                    drive::Ran::Forgotten => Failed::new(Reason::HubDown, "forgotten twice"),
+                }
+            }
+            Err(failed) => failed,
+        },
+    }
 }
 
 /// Who answered, if it is a node to talk to.

@@ -13,7 +13,7 @@ use super::{
     call::{self, call},
     carrier::{Carrier, Connection},
     drive::{self, Event},
-    meeting::{Interrupt, Meeting},
+    meeting::{Happens, Interrupt, Meeting},
     reach::Lead,
     reason::{Close, Failed, Reason},
     renewal, tls,
@@ -29,9 +29,15 @@ pub(super) enum Order {
     Saved,
     /// Something changed around this node that makes a call worth trying.
     Changed,
-    /// One whole session, from the first message, and what it did; or why none was had.
-    Sync(oneshot::Sender<Result<Whole, Vec<Failed>>>),
+    /// Both sides are to agree, and what that took is to be said; or why they do not. A connection
+    /// that stands is asked.
+    Sync(Waiter),
+    /// The same in a session of its own, from the first message.
+    Anew(Waiter),
 }
+
+/// Who waits for both sides to agree.
+pub(super) type Waiter = oneshot::Sender<Result<Whole, Vec<Failed>>>;
 
 /// How long after a wake-up another one is thought to be the same.
 const AT_MOST_EVERY: Duration = Duration::from_millis(200);
@@ -42,8 +48,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 struct Caller {
     shared: Arc<Shared>,
     orders: mpsc::Receiver<Order>,
-    /// Who waits for a whole session.
-    waiters: Vec<oneshot::Sender<Result<Whole, Vec<Failed>>>>,
+    waiters: Vec<Waiter>,
     /// Knows of calls that came to nothing, and of sessions that only asked for another.
     when: When,
     /// The last session got as far as it could, and said that another gets further.
@@ -145,30 +150,38 @@ impl Caller {
         shared.note(index, |up| up.begins(&line));
         let (report, mut events) = mpsc::unbounded_channel();
         let mut meeting = Meeting::of(&shared, index, &line, self.when.stays(shared.wall()));
-        let running = to_its_end(&shared, index, line, report);
+        let running = call::to_its_end(&shared, index, line, report);
         tokio::pin!(running);
         let mut had = false;
         let interrupt = loop {
             tokio::select! {
                 ended = &mut running => break Interrupt::Ended(ended),
                 Some(event) = events.recv() => {
-                    meeting.hear(&event);
+                    let event = meeting.hear(event);
                     measure(&event, &connection, &shared, index);
                     had |= self.hear(index, peer, event);
                 }
                 Some(order) = self.orders.recv() => match order {
-                    Order::Sync(waiter) => {
+                    Order::Sync(waiter) if !meeting.leaves_something() => {
                         self.waiters.push(waiter);
-                        self.by_hand = true;
+                        meeting.ask();
+                    }
+                    Order::Sync(waiter) | Order::Anew(waiter) => {
+                        self.waiters.push(waiter);
                         break Interrupt::Again;
                     }
                     // Connected already, unless the other end is gone and nobody said so.
                     Order::TryNow | Order::Changed => meeting.doubt(),
                     Order::Saved => {}
                 },
-                interrupt = meeting.interrupted(&shared, index) => break interrupt,
+                happens = meeting.happens(&shared, index) => match happens {
+                    Happens::Answered if self.waiters.is_empty() => {}
+                    Happens::Answered => shared.parts.news.ask(),
+                    Happens::Interrupt(interrupt) => break interrupt,
+                },
             }
         };
+        self.by_hand |= !self.waiters.is_empty();
         let ended = match interrupt {
             Interrupt::Ended(ended) => ended,
             Interrupt::Again | Interrupt::Unplugged | Interrupt::Parted => {
@@ -367,7 +380,7 @@ impl Caller {
     fn ordered(&mut self, order: Order, waiting: Why, left: Duration) -> Option<Next> {
         let wall = self.shared.wall();
         let next = match order {
-            Order::Sync(waiter) => {
+            Order::Sync(waiter) | Order::Anew(waiter) => {
                 self.waiters.push(waiter);
                 self.by_hand = true;
                 Some(Next::now())
@@ -409,7 +422,7 @@ impl Caller {
         tokio::select! {
             _up = plugged.wait_for(|up| *up) => self.when.reset(),
             Some(order) = self.orders.recv() => {
-                if let Order::Sync(waiter) = order {
+                if let Order::Sync(waiter) | Order::Anew(waiter) = order {
                     self.waiters.push(waiter);
                 }
                 self.answer_all(&Err(vec![off]));
@@ -423,30 +436,6 @@ impl Caller {
                     .note(index, |up| up.state = UpstreamState::Waiting);
             }
         }
-    }
-}
-
-/// Runs a session. Where the upstream has forgotten the last one, what was said early did not
-/// arrive, and is said again once the handshake is done.
-async fn to_its_end(
-    shared: &Arc<Shared>,
-    index: usize,
-    line: drive::Line,
-    report: mpsc::UnboundedSender<Event>,
-) -> Failed {
-    let connection = line.connection.clone();
-    match drive::run(shared, line, report.clone()).await {
-        drive::Ran::Ended(failed) => failed,
-        drive::Ran::Forgotten => match call::begin(shared, index, connection).await {
-            Ok(line) => {
-                shared.note(index, |up| up.resumed = false);
-                match drive::run(shared, line, report).await {
-                    drive::Ran::Ended(failed) => failed,
-                    drive::Ran::Forgotten => Failed::new(Reason::HubDown, "forgotten twice"),
-                }
-            }
-            Err(failed) => failed,
-        },
     }
 }
 

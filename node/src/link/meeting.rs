@@ -2,6 +2,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+use cuntong_protocol::sync::Settled;
 use tokio::{
     sync::watch,
     time::{Instant, Sleep, sleep},
@@ -35,6 +36,13 @@ pub(super) enum Interrupt {
     Stopped,
 }
 
+/// What happens to a session.
+pub(super) enum Happens {
+    /// The other end, which was asked, is there.
+    Answered,
+    Interrupt(Interrupt),
+}
+
 /// Watches one session.
 pub(super) struct Meeting {
     connection: Connection,
@@ -45,6 +53,10 @@ pub(super) struct Meeting {
     /// Whether the other end answers, while that is doubted.
     probe: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
     plugged: watch::Receiver<bool>,
+    /// What the session said of itself last.
+    said: Option<Settled>,
+    /// What of that was said before somebody asked.
+    counted: Settled,
 }
 
 impl Meeting {
@@ -62,17 +74,40 @@ impl Meeting {
             home: Box::pin(sleep(way_home(index, shared.parts.config.retry_max))),
             probe: None,
             plugged: shared.plugged.subscribe(),
+            said: None,
+            counted: Settled::default(),
         }
     }
 
-    pub(super) fn hear(&mut self, event: &Event) {
-        if leaves_out(event) {
-            let soon = Instant::now() + LEFT_OUT_AGAIN;
-            let sooner = soon.min(self.home.deadline());
-            self.home.as_mut().reset(sooner);
+    /// Hears an event; returns it for others, with what was done since somebody asked.
+    pub(super) fn hear(&mut self, event: Event) -> Event {
+        self.way_back.hear(&event);
+        self.leave.hear(&event);
+        match event {
+            Event::Met | Event::Came(_) | Event::Quiet(_) => event,
+            Event::Settled(settled) => {
+                if !settled.stalled.is_empty() {
+                    let soon = Instant::now() + LEFT_OUT_AGAIN;
+                    let sooner = soon.min(self.home.deadline());
+                    self.home.as_mut().reset(sooner);
+                }
+                let since = settled.since(&self.counted);
+                self.said = Some(settled);
+                Event::Settled(since)
+            }
         }
-        self.way_back.hear(event);
-        self.leave.hear(event);
+    }
+
+    /// Whether this session left something behind that another may take up.
+    pub(super) fn leaves_something(&self) -> bool {
+        let left = |s: &Settled| s.again || !s.stalled.is_empty() || !s.mismatched.is_empty();
+        self.said.as_ref().is_some_and(left)
+    }
+
+    /// Somebody wants to hear that both sides agree.
+    pub(super) fn ask(&mut self) {
+        self.counted = self.said.clone().unwrap_or_default();
+        self.doubt();
     }
 
     /// There is reason to doubt that the other end is still there: it is asked, and has a short time
@@ -84,36 +119,31 @@ impl Meeting {
         }
     }
 
-    /// Waits for what interrupts the session. May be given up and asked again.
-    pub(super) async fn interrupted(&mut self, shared: &Shared, index: usize) -> Interrupt {
+    /// Waits for what happens to the session. May be given up and asked again.
+    pub(super) async fn happens(&mut self, shared: &Shared, index: usize) -> Happens {
         let probed = async {
-            if let Some(probe) = &mut self.probe {
-                if !probe.await {
-                    return;
-                }
-                self.probe = None;
+            match &mut self.probe {
+                Some(probe) => probe.await,
+                None => std::future::pending().await,
             }
-            std::future::pending::<()>().await;
         };
-        tokio::select! {
+        Happens::Interrupt(tokio::select! {
             () = &mut self.home => Interrupt::Again,
             () = self.way_back.open() => {
                 shared.note(index, |up| up.lead = Lead::Quic);
                 Interrupt::Again
             }
             () = self.leave.due() => Interrupt::Parted,
-            () = probed => Interrupt::Dead,
+            answered = probed => {
+                self.probe = None;
+                if answered {
+                    return Happens::Answered;
+                }
+                Interrupt::Dead
+            }
             _unplugged = self.plugged.wait_for(|up| !*up) => Interrupt::Unplugged,
             () = shared.parts.stop.stopped() => Interrupt::Stopped,
-        }
-    }
-}
-
-/// Whether logs stay behind that the peer refused for this session.
-fn leaves_out(event: &Event) -> bool {
-    match event {
-        Event::Met | Event::Came(_) | Event::Quiet(_) => false,
-        Event::Settled(settled) => !settled.stalled.is_empty(),
+        })
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Session {
     effects: VecDeque<Effect>,
     /// By class: what must not wait goes first.
     sends: [VecDeque<Message>; CLASSES],
-    settlement: Option<Settled>,
+    pub(super) settlement: Option<Settled>,
     closing: Option<Closing>,
     pub(super) hello: Option<Hello>,
     /// What the peer said of itself in its first message.
@@ -57,8 +57,8 @@ pub struct Session {
     pub(super) snap_from: u64,
     pub(super) proofs: Proofs,
     pub(super) report: Settled,
-    settled: bool,
-    told: Option<Settled>,
+    pub(super) settled: bool,
+    pub(super) told: Option<Settled>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,6 +261,7 @@ impl Session {
             Input::Seen(sightings) => self.pass_on(sightings),
             Input::ControlsChanged => self.controls_changed(),
             Input::Scopes { mine, peer } => self.scopes(&mine, &peer),
+            Input::Ask => self.asked(),
             Input::Tick => self.tick(),
             Input::Stop => self.close(Closing::Stopped),
         }
@@ -298,14 +299,6 @@ impl Session {
             self.heard = self.now;
         }
         self.settled = settled;
-    }
-
-    fn summary(&self) -> Settled {
-        Settled {
-            mismatched: self.proofs.mismatched.iter().copied().collect(),
-            stalled: self.flow.stalled.iter().copied().collect(),
-            ..self.report.clone()
-        }
     }
 
     pub(super) fn message(&mut self, message: Message) -> Result<(), Violation> {

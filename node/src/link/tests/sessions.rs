@@ -36,6 +36,36 @@ async fn a_case_saved_in_a_village_is_at_the_hub_while_the_links_stand() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_stands_is_asked_by_hand_and_not_begun_anew() {
+    let mut land = Land::new(12);
+    let (hub, village) = (land.machine(HUB), land.machine(SHIQIAO));
+    let hub = land.start(&hub, true, &[]);
+    let village = land.start(&village, false, &[&hub]);
+    let first = village.links.sync_now().await.unwrap().settled;
+    let resumed = || village.links.upstream()[0].resumed;
+    until("a ticket", || village.links.0.resume(0).last().is_some()).await;
+    for _time in 0..3 {
+        let case = village.log_case();
+        let whole = village.links.sync_now().await.unwrap();
+        assert!(
+            hub.holds(case),
+            "what was saved before it was asked is there"
+        );
+        let now = village.links.sync_now().await.unwrap().settled;
+        assert_eq!(
+            (now.sent, now.received),
+            (0, 0),
+            "after {:?}",
+            whole.settled
+        );
+        assert!(!resumed());
+    }
+    let anew = village.links.sync_anew().await.unwrap().settled;
+    assert!(resumed());
+    assert!(first.mismatched.is_empty() && anew.mismatched.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unplugged_village_keeps_its_work_and_brings_it_when_plugged_in() {
     let mut land = Land::new(2);
     let (hub, village) = (land.machine(HUB), land.machine(SHIQIAO));

@@ -419,6 +419,15 @@ fn a_malformed_push_ends_the_session() {
 }
 
 #[test]
+fn whoever_asks_an_open_session_hears_once_more_that_both_agree() {
+    let mut session = open(Role::Caller);
+    session.handle(Input::Tick, Millis(1_002)).unwrap();
+    assert_eq!(effects(&mut session), []);
+    session.handle(Input::Ask, Millis(1_002)).unwrap();
+    assert_eq!(effects(&mut session), [Effect::Settled(Settled::default())]);
+}
+
+#[test]
 fn a_fork_told_by_the_node_above_begins_a_new_epoch_once() {
     let mut session = open(Role::Caller);
     let fork = Fork {
