@@ -147,10 +147,18 @@ impl Node {
             .map_err(|failure| anyhow!("{}: {failure}", request.word()))
     }
 
-    /// One whole session, as `cuntong sync now` asks for it.
+    /// Pulls the node's cable out, or puts it back: its next session is another one.
     ///
     /// # Errors
-    /// No session was had.
+    /// The node does not answer.
+    pub fn plug(&self, up: bool) -> Result<()> {
+        self.ask(&Request::Link { up }).map(drop)
+    }
+
+    /// Waits until both ends agree, as `cuntong sync now` does.
+    ///
+    /// # Errors
+    /// They do not.
     pub fn sync(&self) -> Result<Value> {
         self.ask(&Request::SyncNow)
     }

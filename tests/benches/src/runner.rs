@@ -35,6 +35,8 @@ pub enum Meeting {
     B3,
     /// One change over a connection that is open.
     Warm,
+    /// Nothing changed, over a connection that is open: somebody asks whether both agree.
+    Asked,
     /// Nothing changed since the session that just ended: it is gone on with.
     Resumed,
 }
@@ -42,7 +44,7 @@ pub enum Meeting {
 impl Meeting {
     const fn begin(self) -> Begin {
         match self {
-            Self::B1 | Self::B2 | Self::Warm | Self::Resumed => Begin::InSync,
+            Self::B1 | Self::B2 | Self::Warm | Self::Asked | Self::Resumed => Begin::InSync,
             Self::B3 => Begin::Empty,
         }
     }
@@ -50,7 +52,7 @@ impl Meeting {
     /// Whether the ends are connected when it begins.
     const fn open(self) -> bool {
         match self {
-            Self::Warm | Self::Resumed => true,
+            Self::Warm | Self::Asked | Self::Resumed => true,
             Self::B1 | Self::B2 | Self::B3 => false,
         }
     }
@@ -111,7 +113,7 @@ pub fn run(meeting: Meeting, plan: &Plan, out: &mut Out) -> Result<Vec<Run>> {
         Meeting::B1 => Floor::NOTHING,
         Meeting::B2 => Floor::day(&work)?,
         Meeting::B3 => Floor::all(&work)?,
-        Meeting::Warm | Meeting::Resumed => Floor::default(),
+        Meeting::Warm | Meeting::Asked | Meeting::Resumed => Floor::default(),
     };
     let mut runs = Vec::new();
     for number in 1..=plan.runs {
@@ -246,8 +248,9 @@ fn ours(plan: &Plan, link: &Link, executable: &Path, ends: (&Path, &Path)) -> Re
     met
 }
 
-/// One change over the open connection, until the hub's receipt for it is there; or that
-/// connection ended by the node, and the next one that goes on with it.
+/// One change over the open connection, until the hub's receipt for it is there; or the question
+/// over it whether both agree; or that connection ended by the node, and the next one that goes on
+/// with it.
 fn warm(
     meeting: Meeting,
     plan: &Plan,
@@ -265,13 +268,22 @@ fn warm(
     let case = ids.get(&case.id).context("the node holds the case")?;
     let _done = node.sync()?;
     pause(QUIET + link_quiet(plan));
+    if meeting == Meeting::Resumed {
+        node.plug(false)?;
+        pause(QUIET + link_quiet(plan));
+    }
     link.reset();
     let before = (hub.running.usage(), node.running.usage());
     let began = link.now();
-    if meeting == Meeting::Resumed {
-        let _done = node.sync()?;
-    } else {
-        node.change(&case.to_string())?;
+    match meeting {
+        Meeting::Warm => node.change(&case.to_string())?,
+        Meeting::Resumed => {
+            node.plug(true)?;
+            let _done = node.sync()?;
+        }
+        Meeting::Asked | Meeting::B1 | Meeting::B2 | Meeting::B3 => {
+            let _done = node.sync()?;
+        }
     }
     while !cuntong::agree(&hub.status()?, &node.status()?) {
         ensure!(

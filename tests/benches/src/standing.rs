@@ -74,7 +74,10 @@ fn ours(plan: &Plan, link: &Link, executable: &Path, ends: &Ends, number: u32) -
     let node = Node::start(link, Side::Node, executable, &ends.node)?;
     for _session in 0..plan.sessions {
         let _done = node.sync()?;
+        node.plug(false)?;
+        node.plug(true)?;
     }
+    let _done = node.sync()?;
     let sessions = link.now() - began;
     let equal = agree(&hub.status()?, &node.status()?);
     node.stop()?;

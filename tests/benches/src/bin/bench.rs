@@ -36,6 +36,8 @@ enum Row {
     B3,
     /// One change over a connection that is open
     Warm,
+    /// Nothing changed: somebody asks over a connection that is open
+    Asked,
     /// Nothing changed since the session that just ended
     Resumed,
     /// The node's state is a day older than it was, and both ends went on
@@ -125,7 +127,9 @@ impl Args {
 impl Row {
     const fn header(self) -> &'static str {
         match self {
-            Self::B1 | Self::B2 | Self::B3 | Self::Warm | Self::Resumed => table::HEADER,
+            Self::B1 | Self::B2 | Self::B3 | Self::Warm | Self::Asked | Self::Resumed => {
+                table::HEADER
+            }
             Self::B4Restored | Self::B4Cloned | Self::B4Twin => setback::HEADER,
             Self::B6 => standing::HEADER,
             Self::B8 => relay::HEADER,
@@ -141,6 +145,7 @@ impl Row {
             Self::B2 => met(Meeting::B2),
             Self::B3 => met(Meeting::B3),
             Self::Warm => met(Meeting::Warm),
+            Self::Asked => met(Meeting::Asked),
             Self::Resumed => met(Meeting::Resumed),
             Self::B4Restored => setback(Mishap::Restored, plan, out),
             Self::B4Cloned => setback(Mishap::Cloned, plan, out),
