@@ -95,7 +95,13 @@ pub(super) async fn run(shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
         let next = match caller.round().await {
             Round::Had(ended) => {
                 caller.hopeful = true;
-                caller.next_after(&ended)
+                let next = caller.next_after(&ended);
+                // Whoever asked over a line that broke then is not answered yet.
+                if caller.waiters.is_empty() {
+                    next
+                } else {
+                    Next::now()
+                }
             }
             Round::None(failures) => {
                 caller.hopeful = false;

@@ -66,6 +66,23 @@ async fn a_line_that_stands_is_asked_by_hand_and_not_begun_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_over_a_line_that_breaks_is_answered_by_the_next_one() {
+    let mut land = Land::new(13);
+    let (hub, village) = (land.machine(HUB), land.machine(SHIQIAO));
+    let hub = land.start(&hub, true, &[]);
+    let village = land.start(&village, false, &[&hub]);
+    for _time in 0..20 {
+        let _first = village.links.sync_now().await.unwrap();
+        let case = village.log_case();
+        let (agreed, ()) = tokio::join!(village.links.sync_now(), async {
+            lock(&hub.links.0.live).close_all();
+        });
+        assert!(agreed.is_ok());
+        assert!(hub.holds(case));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unplugged_village_keeps_its_work_and_brings_it_when_plugged_in() {
     let mut land = Land::new(2);
     let (hub, village) = (land.machine(HUB), land.machine(SHIQIAO));
