@@ -94,12 +94,7 @@ impl Rig {
         }
         self.heal();
         self.settle(&target.to_string());
-        let mut again = self.read_tapes();
-        if let Recipe::First(place) = target.recipe {
-            // Who is below brings a new township the same logs at the same time, and it asks for those
-            // again that another brought half of: that is no matter of the cut.
-            again.retain(|(from, to), _| *to == place && *from < place);
-        }
+        let again = self.read_tapes();
         Outcome {
             target,
             struck,
