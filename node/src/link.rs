@@ -17,7 +17,7 @@ use cuntong_protocol::{
     id::{NodeId, SiteId},
     policy::scopes_read_by,
     role::Level,
-    sync::{Input, Reads, Settled},
+    sync::{Reads, Settled},
     time::{ClockState, Millis},
 };
 use cuntong_provisioning::{enrol::Renewer, keys::NodeKeys};
@@ -32,7 +32,7 @@ use crate::{
     config,
     desk::links::Habits,
     exit::{Exit, Failure},
-    news::{Hearing, News},
+    news::News,
     stop::Stop,
     store::Store,
     tickets::Tickets,
@@ -269,7 +269,7 @@ impl Links {
             .parts
             .store
             .listen(Box::new(move |heads| news.committed(heads.to_vec())));
-        drop(tokio::spawn(keep_trust(
+        drop(tokio::spawn(listen::keep_trust(
             shared.clone(),
             shared.parts.news.listen(),
         )));
@@ -379,28 +379,6 @@ impl Links {
         self.0.endpoint.close(reason::Close::Stop.code(), b"");
         let idle = tokio::time::timeout(GOODBYE, self.0.endpoint.wait_idle());
         let (_lines, _late) = tokio::join!(self.0.lines.end(), idle);
-    }
-}
-
-/// Keeps the county's word at hand for the next handshake, whoever brought the newest.
-async fn keep_trust(shared: Arc<Shared>, mut news: Hearing) {
-    let stop = shared.parts.stop.clone();
-    loop {
-        let told = tokio::select! {
-            () = stop.stopped() => return,
-            told = news.next() => told,
-        };
-        let changed = match &told {
-            Some(inputs) => inputs.contains(&Input::ControlsChanged),
-            None => {
-                // What was missed may have been it.
-                news = shared.parts.news.listen();
-                true
-            }
-        };
-        if changed {
-            let _newest = shared.fresh_trust();
-        }
     }
 }
 

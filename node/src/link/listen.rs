@@ -6,7 +6,12 @@ use std::{
     time::Duration,
 };
 
-use cuntong_protocol::{control::signed::Trust, role::Level, sync::Role, wire::window::Dictionary};
+use cuntong_protocol::{
+    control::signed::Trust,
+    role::Level,
+    sync::{Input, Role},
+    wire::window::Dictionary,
+};
 use cuntong_provisioning::judge::{Judgement, Known, Side};
 use quinn::{Endpoint, Incoming, ServerConfig};
 use rustls::{server::ServerSessionMemoryCache, sign::CertifiedKey};
@@ -24,7 +29,7 @@ use super::{
     reason::Close,
     renewal, tcp, tls,
 };
-use crate::exit::Failure;
+use crate::{exit::Failure, news::Hearing};
 
 /// How many ports are tried where any will do.
 const ANY_PORT_TRIES: u32 = 16;
@@ -320,4 +325,26 @@ async fn session(
         waiting: Some(waiting),
     };
     let _ended = drive::run(shared, line, report).await;
+}
+
+/// Keeps the county's word at hand for the next handshake, whoever brought the newest.
+pub(super) async fn keep_trust(shared: Arc<Shared>, mut news: Hearing) {
+    let stop = shared.parts.stop.clone();
+    loop {
+        let told = tokio::select! {
+            () = stop.stopped() => return,
+            told = news.next() => told,
+        };
+        let changed = match &told {
+            Some(inputs) => inputs.contains(&Input::ControlsChanged),
+            None => {
+                // What was missed may have been it.
+                news = shared.parts.news.listen();
+                true
+            }
+        };
+        if changed {
+            let _newest = shared.fresh_trust();
+        }
+    }
 }
