@@ -53,6 +53,7 @@ mod limits;
 mod listen;
 mod live;
 mod meeting;
+mod order;
 mod pending;
 mod reach;
 mod reason;
@@ -72,9 +73,9 @@ mod work;
 mod tests;
 
 pub use carrier::Carrier;
-use dial::Order;
 pub use enrolment::{Asked, ask as ask_to_join};
 use live::Live;
+use order::{Order, Waiter};
 use pending::Pending;
 pub use reach::Lead;
 pub use reason::{Failed, Reason};
@@ -361,7 +362,7 @@ impl Links {
         self.agree(Order::Anew).await
     }
 
-    async fn agree(&self, order: fn(dial::Waiter) -> Order) -> Result<Whole, Failure> {
+    async fn agree(&self, order: fn(Waiter) -> Order) -> Result<Whole, Failure> {
         if self.0.parts.config.upstream.is_empty() {
             return Err(Failure::new(Exit::NoUpstream, "没有设置上级节点"));
         }

@@ -88,8 +88,8 @@ impl News {
     }
 
     /// Asks the session with a node above whether both agree, once it has heard what was told before.
-    pub fn ask(&self) {
-        self.tell(Teller::DESK, vec![Input::Ask]);
+    pub fn ask(&self, question: u64) {
+        self.tell(Teller::DESK, vec![Input::Ask(question)]);
     }
 
     /// Hears from now on what concerns everybody; more with [`Hearing::of`].
@@ -175,7 +175,7 @@ impl Room {
             Input::Rejections(rejections) => {
                 self.by_scope(rejections, |r| vec![r.log.scope], Input::Rejections)
             }
-            Input::Seen(_) | Input::Ask => self.whole(self.upward.iter(), input),
+            Input::Seen(_) | Input::Ask(_) => self.whole(self.upward.iter(), input),
             Input::Connected
             | Input::Start(_)
             | Input::Busy(_)

@@ -243,8 +243,9 @@ pub enum Input {
     /// News: places or roster changed what the two nodes may read. What is no longer allowed
     /// stops at once; what is newly allowed begins with the next session.
     Scopes { mine: Reads, peer: Reads },
-    /// Somebody asks whether both sides agree: [`Effect::Settled`] says so once more when they do.
-    Ask,
+    /// Somebody asks whether both sides agree, numbering the question: [`Effect::Settled`] says so
+    /// when they do, with this number.
+    Ask(u64),
     /// Time passed; to be given when [`Session::deadline`] is reached.
     Tick,
     /// The host ends the session.
@@ -336,6 +337,8 @@ pub struct Settled {
     /// Another session would get further: logs forked, or places changed. The caller closes this
     /// one and is to call again.
     pub again: bool,
+    /// The last question that this answers ([`Input::Ask`]): all that was news before it is in.
+    pub asked: u64,
 }
 
 /// Why a session ended.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use cuntong_protocol::{id::NodeId, time::Millis};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{Instant, sleep_until},
 };
 
@@ -14,30 +14,13 @@ use super::{
     carrier::{Carrier, Connection},
     drive::{self, Event},
     meeting::{Happens, Interrupt, Meeting},
+    order::{Order, Waiter},
     reach::Lead,
     reason::{Close, Failed, Reason},
     renewal, tls,
     when::{Next, When, Why},
 };
 use crate::clock;
-
-/// What is asked of the caller.
-pub(super) enum Order {
-    /// Somebody says: try now.
-    TryNow,
-    /// Something was saved here.
-    Saved,
-    /// Something changed around this node that makes a call worth trying.
-    Changed,
-    /// Both sides are to agree, and what that took is to be said; or why they do not. A connection
-    /// that stands is asked.
-    Sync(Waiter),
-    /// The same in a session of its own, from the first message.
-    Anew(Waiter),
-}
-
-/// Who waits for both sides to agree.
-pub(super) type Waiter = oneshot::Sender<Result<Whole, Vec<Failed>>>;
 
 /// How long after a wake-up another one is thought to be the same.
 const AT_MOST_EVERY: Duration = Duration::from_millis(200);
@@ -49,6 +32,8 @@ struct Caller {
     shared: Arc<Shared>,
     orders: mpsc::Receiver<Order>,
     waiters: Vec<Waiter>,
+    /// How often the session that stands was asked whether both sides agree.
+    asked: u64,
     /// Knows of calls that came to nothing, and of sessions that only asked for another.
     when: When,
     /// The last session got as far as it could, and said that another gets further.
@@ -75,6 +60,7 @@ pub(super) async fn run(shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
         when: When::new(&shared.parts.config),
         orders,
         waiters: Vec::new(),
+        asked: 0,
         again: false,
         hopeful: true,
         by_hand: false,
@@ -159,6 +145,7 @@ impl Caller {
         let running = call::to_its_end(&shared, index, line, report);
         tokio::pin!(running);
         let mut had = false;
+        self.asked = 0;
         let interrupt = loop {
             tokio::select! {
                 ended = &mut running => break Interrupt::Ended(ended),
@@ -170,6 +157,7 @@ impl Caller {
                 Some(order) = self.orders.recv() => match order {
                     Order::Sync(waiter) if !meeting.leaves_something() => {
                         self.waiters.push(waiter);
+                        self.asked += 1;
                         meeting.ask();
                     }
                     Order::Sync(waiter) | Order::Anew(waiter) => {
@@ -181,8 +169,7 @@ impl Caller {
                     Order::Saved => {}
                 },
                 happens = meeting.happens(&shared, index) => match happens {
-                    Happens::Answered if self.waiters.is_empty() => {}
-                    Happens::Answered => shared.parts.news.ask(),
+                    Happens::Answered => self.ask(),
                     Happens::Interrupt(interrupt) => break interrupt,
                 },
             }
@@ -248,6 +235,8 @@ impl Caller {
                 false
             }
             Event::Met => {
+                // The first words may have been lost, and a question with them.
+                self.ask();
                 let now = self.shared.parts.clock.now();
                 self.shared.note(index, |up| up.met(now));
                 renewal::when_due(&self.shared, index);
@@ -268,7 +257,17 @@ impl Caller {
             self.when.reset();
         }
         self.shared.note(index, |up| up.agreed(now));
-        self.answer_all(&Ok(whole));
+        // What was news before the last question may not be in an earlier agreement.
+        if whole.settled.asked >= self.asked {
+            self.answer_all(&Ok(whole));
+        }
+    }
+
+    /// Asks the session that stands, if somebody wants to know.
+    fn ask(&self) {
+        if self.asked > 0 && !self.waiters.is_empty() {
+            self.shared.parts.news.ask(self.asked);
+        }
     }
 
     fn answer_all(&mut self, result: &Result<Whole, Vec<Failed>>) {
@@ -470,6 +469,7 @@ mod tests {
             shared: village.links.0.clone(),
             orders: mpsc::channel(1).1,
             waiters: Vec::new(),
+            asked: 0,
             when: When::new(&config::Config::default().link),
             again: false,
             hopeful: true,

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{Shared, dial::Order};
+use super::{Shared, order::Order};
 use crate::clock;
 
 /// One cable plugged in is a dozen messages; an address comes a moment before its route. Each node

@@ -12,9 +12,9 @@ impl Session {
         }
     }
 
-    /// Somebody wants to hear that both sides agree: it is said once more as soon as they do.
-    pub(super) fn asked(&mut self) {
-        self.told = None;
+    /// Somebody wants to hear that both sides agree: it is said as soon as they do.
+    pub(super) fn asked(&mut self, question: u64) {
+        self.report.asked = question;
         if self.settled {
             self.settlement = Some(self.summary());
         }

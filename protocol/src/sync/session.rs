@@ -58,7 +58,7 @@ pub struct Session {
     pub(super) proofs: Proofs,
     pub(super) report: Settled,
     pub(super) settled: bool,
-    pub(super) told: Option<Settled>,
+    told: Option<Settled>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,7 +261,7 @@ impl Session {
             Input::Seen(sightings) => self.pass_on(sightings),
             Input::ControlsChanged => self.controls_changed(),
             Input::Scopes { mine, peer } => self.scopes(&mine, &peer),
-            Input::Ask => self.asked(),
+            Input::Ask(question) => self.asked(question),
             Input::Tick => self.tick(),
             Input::Stop => self.close(Closing::Stopped),
         }

@@ -419,12 +419,18 @@ fn a_malformed_push_ends_the_session() {
 }
 
 #[test]
-fn whoever_asks_an_open_session_hears_once_more_that_both_agree() {
+fn whoever_asks_an_open_session_hears_each_time_that_both_agree() {
     let mut session = open(Role::Caller);
     session.handle(Input::Tick, Millis(1_002)).unwrap();
     assert_eq!(effects(&mut session), []);
-    session.handle(Input::Ask, Millis(1_002)).unwrap();
-    assert_eq!(effects(&mut session), [Effect::Settled(Settled::default())]);
+    for asked in [1, 2] {
+        session.handle(Input::Ask(asked), Millis(1_002)).unwrap();
+        let agreed = Settled {
+            asked,
+            ..Settled::default()
+        };
+        assert_eq!(effects(&mut session), [Effect::Settled(agreed)]);
+    }
 }
 
 #[test]
