@@ -46,17 +46,20 @@ fn patience() -> Instant {
     Instant::now() + A_MINUTE
 }
 
+/// What a driver says of a part that the page replaced, or moved, while somebody reached for it. The
+/// third has no kind of its own: it comes between finding the part and pressing it.
+const GONE: [&str; 4] = [
+    "StaleElementReference",
+    "ElementNotInteractable",
+    "does not belong to the document",
+    "ElementClickIntercepted",
+];
+
 /// Whether it was done; false when the page replaced the part just then.
 fn settled(done: Result<(), fantoccini::error::CmdError>) -> bool {
     match done {
         Ok(()) => true,
-        Err(why)
-            if ["StaleElementReference", "ElementNotInteractable"]
-                .iter()
-                .any(|kind| format!("{why:?}").contains(kind)) =>
-        {
-            false
-        }
+        Err(why) if GONE.iter().any(|kind| format!("{why:?}").contains(kind)) => false,
         Err(why) => panic!("the page does not take it: {why}"),
     }
 }
