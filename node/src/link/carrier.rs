@@ -170,16 +170,15 @@ impl Connection {
         Ok((sender, receiver))
     }
 
-    /// Whether the other end still answers.
-    pub(super) async fn alive(&self) -> bool {
+    /// Whether the other end still answers. `window` is this end's, as the transport was given it.
+    pub(super) async fn alive(&self, window: u32) -> bool {
         let before = self.heard();
         match self {
-            // Raising the number of streams it may open (none is ever accepted) makes QUIC send
-            // something that must be acknowledged.
+            // A window that opens by one byte is told at once, and must be acknowledged; the byte is
+            // taken back with the next question.
             Self::Quic(quic) => {
-                let streams = 1 + quic.stats().frame_tx.max_streams_uni;
-                let streams = VarInt::from_u64(streams).unwrap_or(VarInt::MAX);
-                quic.set_max_concurrent_uni_streams(streams);
+                quic.set_receive_window(VarInt::from_u32(window));
+                quic.set_receive_window(VarInt::from_u32(window + 1));
             }
             Self::Tcp(tcp) => tcp.ping(),
         }

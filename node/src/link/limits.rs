@@ -41,12 +41,18 @@ const _: () = assert!(
         < OUTGOING_BYTES_MAX
 );
 
-/// Limits of one connection. A hub serves many and gives each less.
+/// Bytes of a connection that may wait to be read. A hub serves many and gives each less.
+pub(super) const fn window(level: Level) -> u32 {
+    match level {
+        Level::County => 2 * 1024 * KIB,
+        Level::Township | Level::Village => 4 * 1024 * KIB,
+    }
+}
+
+/// Limits of one connection.
 pub(super) fn transport(level: Level, link: &config::Link) -> TransportConfig {
-    let (connection, stream) = match level {
-        Level::County => (2 * 1024 * KIB, 512 * KIB),
-        Level::Township | Level::Village => (4 * 1024 * KIB, 1024 * KIB),
-    };
+    let connection = window(level);
+    let stream = connection / 4;
     let mut transport = TransportConfig::default();
     transport
         .receive_window(VarInt::from_u32(connection))

@@ -186,7 +186,7 @@ pub(super) async fn claim(
                 }
             }
         };
-        if holder.connection.alive().await {
+        if holder.connection.alive(limits::window(shared.level)).await {
             tracing::warn!(%node, "two machines with one key: the second is turned away");
             return None;
         }

@@ -13,6 +13,7 @@ use super::{
     carrier::Connection,
     drive::{Event, Line},
     leave::Leave,
+    limits,
     reach::Lead,
     reason::Failed,
     way_back::WayBack,
@@ -46,6 +47,7 @@ pub(super) enum Happens {
 /// Watches one session.
 pub(super) struct Meeting {
     connection: Connection,
+    window: u32,
     way_back: WayBack,
     leave: Leave,
     /// When it is looked whether there is a better way.
@@ -69,6 +71,7 @@ impl Meeting {
     ) -> Self {
         Self {
             connection: line.connection.clone(),
+            window: limits::window(shared.level),
             way_back: WayBack::watch(shared, index, line),
             leave: Leave::after(stays),
             home: Box::pin(sleep(way_home(index, shared.parts.config.retry_max))),
@@ -115,7 +118,8 @@ impl Meeting {
     pub(super) fn doubt(&mut self) {
         if self.probe.is_none() {
             let connection = self.connection.clone();
-            self.probe = Some(Box::pin(async move { connection.alive().await }));
+            let window = self.window;
+            self.probe = Some(Box::pin(async move { connection.alive(window).await }));
         }
     }
 

@@ -44,7 +44,7 @@ async fn a_line_that_stands_is_asked_by_hand_and_not_begun_anew() {
     let first = village.links.sync_now().await.unwrap().settled;
     let resumed = || village.links.upstream()[0].resumed;
     until("a ticket", || village.links.0.resume(0).last().is_some()).await;
-    for _time in 0..3 {
+    for _time in 0..12 {
         let case = village.log_case();
         let whole = village.links.sync_now().await.unwrap();
         assert!(
